@@ -1,0 +1,300 @@
+"""The `course` command: parse, call one function, print. Everything else is in the library."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from coursekit import __version__, manifest, settings
+from coursekit.errors import CourseError
+
+app = typer.Typer(
+    name="course",
+    help="Study, run, release and grade the course. Start with: course lab",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+Modules = Annotated[list[str] | None, typer.Argument(help="Module ids, or their beginnings (m01). Default: all.")]
+OneModule = Annotated[str, typer.Argument(help="A module's id, or its beginning (m01).")]
+STUDY, TEACH, BUILD = "Study", "Teach", "Build"
+
+
+def main() -> None:
+    """Run the command; a problem that a person can fix becomes one message and an exit code."""
+    try:
+        app(prog_name="course")
+    except CourseError as error:
+        print(f"course: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("\ncourse: interrupted; nothing is lost, run the same command again.", file=sys.stderr)
+        sys.exit(130)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"course {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def _course() -> tuple[settings.Settings, manifest.Manifest]:
+    where = settings.load()
+    return where, manifest.load(where.root)
+
+
+def _chosen(course: manifest.Manifest, names: list[str] | None) -> list[manifest.Module]:
+    return [course.module(name) for name in names] if names else list(course.modules)
+
+
+# ── study ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@app.command(rich_help_panel=STUDY)
+def lab(
+    port: Annotated[int, typer.Option(help="The port to listen on; the next free one when it is taken.")] = 8888,
+    browser: Annotated[bool, typer.Option(help="Open a browser window.")] = True,
+) -> None:
+    """Open JupyterLab on your copies of the notebooks, with everything running.
+
+    Example:  course lab --port 9000 --no-browser
+    """
+    from coursekit import lab as lab_module
+
+    where, course = _course()
+    sys.exit(lab_module.start(where, course, port=port, browser=browser, say=print))
+
+
+@app.command(rich_help_panel=STUDY)
+def status() -> None:
+    """Show your progress: points by module, each check's state, and which files of the system are yours.
+
+    Example:  course status
+    """
+    from coursekit import tables
+
+    where, course = _course()
+    tables.show(tables.status(where, course))
+
+
+@app.command(rich_help_panel=STUDY)
+def check(module: OneModule) -> None:
+    """Grade your own notebook of MODULE here, hidden tests included. Save it in JupyterLab first.
+
+    Example:  course check m01
+    """
+    from coursekit import tables, workspace
+    from coursekit.errors import GradingError
+    from coursekit.grading import autograde
+
+    where, course = _course()
+    chosen = course.module(module)
+    own = workspace.learner_notebook(where, chosen.id)
+    if not own.exists():
+        raise GradingError(f"{own} does not exist. `course lab` makes your copy of every notebook.")
+    with tables.spinner(f"grading {own.relative_to(where.root)} (about {chosen.time_limit_seconds // 2} s)"):
+        (grade,) = autograde.grade_apart(where, chosen, {"me": own})
+    tables.show(tables.grade(grade))
+    sys.exit(0 if grade.error is None and not grade.failed_checks else 1)
+
+
+@app.command(rich_help_panel=STUDY)
+def reset(module: OneModule) -> None:
+    """Start MODULE's notebook afresh; your present copy is kept beside it under another name.
+
+    Example:  course reset m01
+    """
+    from coursekit import workspace
+
+    where, course = _course()
+    kept = workspace.reset_notebook(where, course.module(module))
+    print(f"a fresh copy is ready; your earlier work is kept at {kept.relative_to(where.root)}")
+
+
+@app.command(rich_help_panel=STUDY)
+def portfolio(
+    target: Annotated[Path, typer.Argument(help="The folder to write; must not exist, or be an earlier portfolio.")],
+) -> None:
+    """Write your system as a repository of its own: package, tests, Dockerfile, README.
+
+    Example:  course portfolio ~/my-assistant
+    """
+    from coursekit import portfolio as portfolio_module
+
+    where, course = _course()
+    files = portfolio_module.write(where, course, target.resolve())
+    yours = sum(file.origin == "yours" for file in files.values())
+    print(f"wrote {target}: {len(files)} modules, {yours} of them yours, the others from the reference")
+
+
+@app.command(rich_help_panel=STUDY)
+def serve(
+    port: Annotated[int, typer.Option(help="The simulated models' port; 0 takes a free one.")] = 8089,
+) -> None:
+    """Start Postgres and the simulated models for use outside of notebooks; prints their addresses; Ctrl-C ends both.
+
+    Example:  course serve --port 8089
+    """
+    from coursekit import serving
+
+    where, course = _course()
+    serving.serve(where, course, port=port, say=print)
+
+
+@app.command(rich_help_panel=STUDY)
+def doctor() -> None:
+    """Check this machine: Python, packages, course.yml, corpus, Postgres, pgvector, models, Jupyter.
+
+    Example:  course doctor
+    """
+    from coursekit import diagnosis, tables
+
+    findings = diagnosis.examine()
+    tables.show(tables.findings(findings))
+    sys.exit(0 if all(finding.ok for finding in findings) else 1)
+
+
+# ── teach ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@app.command(rich_help_panel=TEACH)
+def release(
+    modules: Modules = None,
+    check_only: Annotated[bool, typer.Option("--check", help="Only report which releases are out of date.")] = False,
+) -> None:
+    """Generate notebooks/ from solutions/ and register the checks in the gradebook.
+
+    Example:  course release m01   |   course release --check
+    """
+    from coursekit.grading import release as release_module
+
+    where, course = _course()
+    chosen = _chosen(course, modules)
+    if check_only:
+        stale = release_module.outdated(where, chosen)
+        print(f"out of date: {', '.join(stale)}. Run: course release" if stale else "every release is up to date")
+        sys.exit(1 if stale else 0)
+    for path in release_module.release(where, chosen):
+        print(f"released {path.relative_to(where.root)}")
+
+
+@app.command(rich_help_panel=TEACH)
+def grade(
+    module: OneModule,
+    student: Annotated[list[str] | None, typer.Option(help="Only this student; may be repeated.")] = None,
+) -> None:
+    """Autograde the submissions of MODULE under .course/grading/submitted/ into the gradebook.
+
+    Example:  course grade m01 --student ada
+    """
+    from coursekit import tables
+    from coursekit.grading import autograde
+    from coursekit.grading import release as release_module
+
+    where, course = _course()
+    chosen = course.module(module)
+    release_module.register(where, chosen)
+    students = list(student or [])
+    with tables.progress(f"grading {chosen.id}", len(students or autograde.submitted_students(where, chosen))) as step:
+        grades = autograde.grade_course(where, chosen, students, on_grade=lambda _: step())
+    tables.show(tables.grades(grades))
+    sys.exit(1 if any(g.error for g in grades) else 0)
+
+
+@app.command(rich_help_panel=TEACH)
+def feedback(module: OneModule) -> None:
+    """Write feedback pages for every graded submission of MODULE to .course/grading/feedback/.
+
+    Example:  course feedback m01
+    """
+    from coursekit.grading import report
+
+    where, course = _course()
+    for path in report.feedback(where, course.module(module)):
+        print(f"wrote {path.relative_to(where.root)}")
+
+
+@app.command("export-grades", rich_help_panel=TEACH)
+def export_grades(
+    target: Annotated[Path, typer.Argument(help="The CSV file to write.")] = Path("grades.csv"),
+) -> None:
+    """Write the gradebook as CSV, one row per student and module, in nbgrader's own columns.
+
+    Example:  course export-grades grades.csv
+    """
+    from coursekit.grading import report
+
+    where, _ = _course()
+    print(f"wrote {report.export_grades(where, target.resolve())} rows to {target}")
+
+
+# ── build ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@app.command(rich_help_panel=BUILD)
+def run(
+    modules: Annotated[
+        list[str] | None, typer.Argument(help="Module ids, or paths of notebooks. Default: every solution.")
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Notebooks executed at the same time.")] = 2,
+    html: Annotated[bool, typer.Option("--html", help="Write an HTML page beside each executed notebook.")] = False,
+) -> None:
+    """Execute solution notebooks with papermill into .course/runs/, each on a fresh database.
+
+    Example:  course run m00 m01 --html
+    """
+    from rich.console import Console
+
+    from coursekit import running, running_report
+
+    _, course = _course()
+    console = Console()
+    with running_report.RunProgress(console) as progress:
+        targets = modules or [module.id for module in course.modules]
+        results = running.run(targets, workers=workers, html=html, on_event=progress)
+    console.print(running_report.summary_table(results))
+    for result in results:
+        if not result.ok:
+            console.print(running_report.failure_panel(result))
+    sys.exit(0 if all(result.ok for result in results) else 1)
+
+
+@app.command(rich_help_panel=BUILD)
+def bench() -> None:
+    """Measure the course's own speed, as ratios within one run.
+
+    Example:  course bench
+    """
+    from coursekit import benchmarks, tables
+
+    with tables.spinner("measuring (about 20 s)"):
+        rows = benchmarks.measure()
+    tables.show(tables.benchmarks(rows))
+
+
+@app.command(rich_help_panel=BUILD, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def test(context: typer.Context) -> None:
+    """Run the project's tests; further arguments go to pytest.
+
+    Example:  course test -k export
+    """
+    import os
+
+    where, _ = _course()
+    command = [sys.executable, "-m", "pytest", *context.args]
+    os.chdir(where.root)
+    os.execv(sys.executable, command)

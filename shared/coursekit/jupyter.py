@@ -1,0 +1,171 @@
+"""The notebook's side: `%load_ext coursekit` connects models and database, prints the banner, exports cells as they run.
+
+The notebook says which module it is in its first code cell (`MODULE = "m01_models_as_dependencies"`). Everything that the
+learner's system needs is put into the environment, exactly as it will be in production.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import sys
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from coursekit import exporting, manifest, notebooks, settings, workspace
+from coursekit.errors import CourseError, ExportError
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import ExecutionResult, InteractiveShell
+
+
+@dataclass
+class Session:
+    """One kernel working on one module."""
+
+    course: manifest.Manifest
+    where: settings.Settings
+    module: manifest.Module
+    notebook: Path | None
+    keeps_progress: bool
+    exported_ids: set[str] = field(default_factory=set)
+
+    @property
+    def pointer(self) -> str:
+        """How generated files name the notebook."""
+        return f"{self.where.workspace_dir.name}/{self.module.id}/{self.module.id}.ipynb"
+
+
+_session: Session | None = None
+
+
+def current_blocks() -> dict[str, str] | None:
+    """Digests of what the open notebook has exported; None when its progress is not kept."""
+    if _session is None or not _session.keeps_progress:
+        return None
+    return workspace.learner_blocks(_session.where, _session.course.package, _session.module)
+
+
+def load(shell: InteractiveShell) -> None:
+    """Connect this kernel to the course. Called by `%load_ext coursekit`; calling it again starts over.
+
+    Raises:
+        CourseError: MODULE is not set or unknown, or models or database cannot be had; the message says how to fix it.
+    """
+    global _session
+    from coursekit import banner, database, models
+
+    shell.set_custom_exc((CourseError,), _show_course_error)
+    where = _settle(settings.load())
+    course = manifest.load(where.root)
+    name = shell.user_ns.get("MODULE")
+    if not isinstance(name, str):
+        raise CourseError(
+            'the first code cell must have run and set MODULE, as in MODULE = "m01_models_as_dependencies".'
+        )
+    module = course.module(name)
+    notebook = _notebook_path()
+    _session = Session(course, where, module, notebook, keeps_progress=where.mode == "study")
+    if _session.keeps_progress and notebook is not None:
+        _prune_deleted_cells(_session)
+    workspace.install_finder(where, course, module.id)
+    endpoint = models.connect() if course.models else None
+    os.environ["DATABASE_URL"] = database.notebook_url() if module.database else ""
+    for event in list(shell.events.callbacks.get("post_run_cell", [])):
+        if getattr(event, "__name__", "") == _after_cell.__name__:
+            shell.events.unregister("post_run_cell", event)
+    shell.events.register("post_run_cell", _after_cell)
+    banner.show(_session, endpoint)
+
+
+def _settle(where: settings.Settings) -> settings.Settings:
+    """Give runs, grading and opened solution notebooks a workspace of their own, so that a learner's files stay theirs."""
+    notebook = _notebook_path()
+    is_solution = notebook is not None and where.solutions_dir in notebook.parents
+    if where.mode == "study" and is_solution:
+        os.environ["COURSE_MODE"] = "run"
+    if (where.mode == "grade" or is_solution) and "COURSE_WORKSPACE" not in os.environ:
+        folder = tempfile.mkdtemp(prefix="course-workspace-")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        os.environ["COURSE_WORKSPACE"] = folder
+    return settings.load()
+
+
+def _notebook_path() -> Path | None:
+    """The open notebook, as far as the front end tells (Jupyter Server sets JPY_SESSION_NAME)."""
+    name = os.environ.get("JPY_SESSION_NAME", "")
+    path = Path(name)
+    return path.resolve() if name.endswith(".ipynb") and path.is_file() else None
+
+
+def _prune_deleted_cells(session: Session) -> None:
+    ids = set(_cell_order(session))
+    if not ids:
+        return
+    for name in session.module.exports:
+        path = workspace.package_dir(session.where, session.course.package) / name
+        if path.is_file():
+            blocks = exporting.parse_file(path.read_text(encoding="utf-8", errors="replace"))
+            kept = exporting.prune(blocks, ids)
+            if kept != blocks:
+                exporting.write(path, kept, session.pointer)
+
+
+def _cell_order(session: Session) -> list[str]:
+    """The ids of the notebook's cells in order, as last saved."""
+    if session.notebook is None:
+        return []
+    try:
+        return [cell.get("id", "") for cell in notebooks.read(session.notebook).cells]
+    except CourseError:  # the front end is writing it at this very moment
+        return []
+
+
+def _after_cell(result: ExecutionResult) -> None:
+    session, info = _session, result.info
+    if session is None or info is None or not result.success:
+        return
+    try:
+        target = notebooks.export_target(info.raw_cell)
+        cell_id = getattr(info, "cell_id", None)
+        if target is not None:
+            _export(session, target, exporting.make_block(info.raw_cell, cell_id))
+        elif cell_id in session.exported_ids:
+            _withdraw(session, cell_id)
+    except ExportError as error:
+        print(f"not exported: {error}")
+    except OSError as error:
+        print(f"not exported: {error}. Free some space or make the folder writable, then run the cell again.")
+
+
+def _export(session: Session, name: str, block: exporting.Block) -> None:
+    if name not in session.module.exports:
+        raise ExportError(f"{session.module.id} exports {', '.join(session.module.exports)}, not {name!r}.")
+    path = workspace.package_dir(session.where, session.course.package) / name
+    blocks = exporting.parse_file(path.read_text(encoding="utf-8", errors="replace")) if path.is_file() else []
+    exporting.write(path, exporting.put(blocks, block, _cell_order(session)), session.pointer)
+    session.exported_ids.add(block.key)
+    sys.modules.pop(f"{session.course.package}.{name.removesuffix('.py').replace('/', '.')}", None)
+    print(f"→ {session.course.package}/{name}")
+
+
+def _withdraw(session: Session, cell_id: str) -> None:
+    """A cell that used to export no longer does: take its block out."""
+    session.exported_ids.discard(cell_id)
+    for name in session.module.exports:
+        path = workspace.package_dir(session.where, session.course.package) / name
+        if path.is_file():
+            blocks = exporting.parse_file(path.read_text(encoding="utf-8", errors="replace"))
+            exporting.write(path, [b for b in blocks if b.key != cell_id], session.pointer)
+
+
+def _show_course_error(
+    shell: Any, kind: type[BaseException], error: BaseException, trace: Any, tb_offset: Any = None
+) -> list[str]:
+    """Show a problem that a person can fix as its sentence, not as a traceback."""
+    lines = [f"{kind.__name__}: {error}"]
+    shell._showtraceback(kind, error, lines)
+    return lines

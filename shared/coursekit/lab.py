@@ -1,0 +1,62 @@
+"""`course lab`: the learner's copies of the notebooks, a running Postgres, and JupyterLab on top.
+
+Postgres is held by this process, so that it outlives single kernels, and is stopped with it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from types import FrameType
+
+from coursekit import manifest, settings, workspace
+from coursekit.errors import CourseError
+
+
+def start(
+    where: settings.Settings, course: manifest.Manifest, *, port: int, browser: bool, say: Callable[[str], None]
+) -> int:
+    """Run JupyterLab until it ends; returns its exit code.
+
+    Raises:
+        CourseError: the database cannot be started, or JupyterLab is not installed.
+    """
+    from coursekit import database
+
+    copied = workspace.copy_missing_notebooks(where, course)
+    if copied:
+        say(f"copied to {where.workspace_dir.name}/: {', '.join(copied)}")
+    say("starting Postgres ...")
+    database.server_url()
+    opening = f"/lab/tree/{where.workspace_dir.name}/{course.modules[0].id}/{course.modules[0].id}.ipynb"
+    command = [
+        sys.executable, "-m", "jupyterlab",
+        f"--ServerApp.root_dir={where.root}",
+        f"--ServerApp.port={port}",
+        f"--LabApp.default_url={opening}",
+        "--ContentsManager.allow_hidden=False",
+    ]  # fmt: skip
+    if not browser:
+        command.append("--no-browser")
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        command.append("--allow-root")
+    try:
+        process = subprocess.Popen(command, cwd=where.root)
+    except OSError as error:
+        raise CourseError(f"JupyterLab cannot be started: {error}. Delete .venv and run ./course lab again.") from error
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        process.terminate()
+
+    previous = signal.signal(signal.SIGTERM, stop)
+    try:
+        while True:
+            try:
+                return process.wait()
+            except KeyboardInterrupt:  # the terminal has sent Ctrl-C to JupyterLab too: it asks, then ends
+                continue
+    finally:
+        signal.signal(signal.SIGTERM, previous)

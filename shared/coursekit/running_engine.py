@@ -1,0 +1,158 @@
+"""The papermill engine that executes course notebooks: our own kernel, bounded outputs, a report per cell.
+
+- The kernel is this Python's own ipykernel, whatever kernelspecs are installed: a `python3` in the user's home
+  that belongs to another environment is the classic reason why a notebook runs in one place only.
+- It is reached over unix sockets in a private folder: free ports are raced for when several kernels start at once.
+- What a cell prints is kept up to a limit, so that a loop that prints does not fill memory, disk and the web page.
+
+Runs inside a worker process (`coursekit.running_worker`), never in the one that the user waits for.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from typing import Any
+
+from jupyter_client.kernelspec import KernelSpecManager
+from jupyter_client.manager import AsyncKernelManager
+from jupyter_core.paths import jupyter_runtime_dir
+from nbclient.exceptions import DeadKernelError
+from nbformat import NotebookNode
+from papermill.clientwrap import PapermillNotebookClient
+from papermill.engines import Engine, papermill_engines
+from papermill.log import logger
+from traitlets import default
+
+from coursekit import notebooks
+
+ENGINE_NAME = "course"
+STREAM_LIMIT_CHARACTERS = 1_000_000
+RICH_LIMIT_CHARACTERS = 8_000_000
+ERROR_LIMIT_CHARACTERS = 20_000
+
+_NEVER = 24 * 3600  # seconds; the parent process keeps the time
+
+Report = Callable[..., None]
+
+
+class OwnKernelManager(AsyncKernelManager):
+    """Starts this Python's ipykernel, over unix sockets."""
+
+    @default("kernel_spec_manager")
+    def _own_kernel_only(self) -> KernelSpecManager:
+        return KernelSpecManager(kernel_dirs=[], parent=self)
+
+    @default("transport")
+    def _unix_sockets(self) -> str:
+        return "ipc"
+
+    @default("ip")
+    def _short_socket_path(self) -> str:
+        return os.path.join(jupyter_runtime_dir(), "k")  # a socket's path may have about 100 characters
+
+
+class CourseClient(PapermillNotebookClient):
+    """papermill's client, with bounded outputs, reports and the dead kernel's exit code."""
+
+    report: Report
+    kernel_exit: int | None = None
+
+    def __init__(self, nb_man: Any, report: Report, **settings: Any) -> None:
+        super().__init__(
+            nb_man,
+            kernel_manager_class=OwnKernelManager,
+            timeout=None,
+            iopub_timeout=_NEVER,  # its default of 4 s fails cells whose long output is still being read
+            on_notebook_start=self._on_ready,
+            on_cell_execute=self._on_cell,
+            on_cell_executed=self._on_cell_done,
+            **settings,
+        )
+        self.report = report
+        self._kept: dict[tuple[int, str], int] = {}
+
+    def _on_ready(self, notebook: NotebookNode) -> None:
+        provisioner = self.km.provisioner if self.km else None
+        self.report("ready", kernel=getattr(provisioner, "pid", None))
+
+    def _on_cell(self, cell: NotebookNode, cell_index: int) -> None:
+        self.report("cell", index=cell_index)
+
+    def _on_cell_done(self, cell: NotebookNode, cell_index: int, execute_reply: dict[str, Any]) -> None:
+        if execute_reply["content"]["status"] == "ok" or "raises-exception" in notebooks.tags(cell):
+            self.report("cell-done", index=cell_index)
+
+    async def _async_check_alive(self) -> None:
+        try:
+            await super()._async_check_alive()
+        except DeadKernelError:
+            process = getattr(self.km.provisioner, "process", None) if self.km else None
+            self.kernel_exit = getattr(process, "returncode", None)
+            raise
+
+    def output(self, outs: list[NotebookNode], msg: dict[str, Any], display_id: str | None, cell_index: int) -> Any:
+        # nbclient's own coalesce_streams takes minutes for one long line: a regular expression that backtracks
+        content = msg["content"]
+        if msg["msg_type"] == "stream":
+            key = (cell_index, content["name"])
+            room = STREAM_LIMIT_CHARACTERS - self._kept.get(key, 0)
+            if room < 0:
+                return None
+            self._kept[key] = self._kept.get(key, 0) + len(content["text"])
+            if len(content["text"]) > room:
+                content["text"] = (
+                    content["text"][:room] + f"\n… output beyond {STREAM_LIMIT_CHARACTERS:,} characters is not kept\n"
+                )
+                self._kept[key] = STREAM_LIMIT_CHARACTERS + 1
+            last = outs[-1] if outs and not self.clear_before_next_output else {}
+            if last.get("output_type") == "stream" and last.get("name") == content["name"]:
+                last["text"] += content["text"]
+                return last
+        elif msg["msg_type"] == "error":
+            content["evalue"] = content["evalue"][:ERROR_LIMIT_CHARACTERS]
+            content["traceback"] = [entry[:ERROR_LIMIT_CHARACTERS] for entry in content["traceback"]]
+        elif (
+            size := sum(len(v) for v in content.get("data", {}).values() if isinstance(v, str))
+        ) > RICH_LIMIT_CHARACTERS:
+            content["data"] = {"text/plain": f"… an output of {size:,} characters is not kept"}
+        return super().output(outs, msg, display_id, cell_index)
+
+
+class CourseEngine(Engine):
+    """Registered with papermill as `course`; `session` is given through `papermill.execute_notebook`."""
+
+    @classmethod
+    def execute_managed_notebook(cls, nb_man: Any, kernel_name: str, *, session: Session, **settings: Any) -> None:
+        session.notebook = nb_man.nb
+        session.client = CourseClient(
+            nb_man, session.report, kernel_name=kernel_name, startup_timeout=settings["start_timeout"], log=logger
+        )
+        session.client.execute()
+
+
+class Session:
+    """One execution: where to report to, and what can be asked when it has ended, well or not."""
+
+    def __init__(self, report: Report) -> None:
+        self.report = report
+        self.notebook: NotebookNode | None = None
+        self.client: CourseClient | None = None
+
+    def kernel_exit(self) -> str:
+        """How the kernel's process ended, as words."""
+        code = self.client.kernel_exit if self.client else None
+        if code is None:
+            return "its process is gone"
+        if code >= 0:
+            return f"its process ended with exit code {code}"
+        name = signal.Signals(-code).name if -code in signal.valid_signals() else f"signal {-code}"
+        memory = "; a common reason is too little memory" if name == "SIGKILL" else ""
+        return f"its process was ended by {name}{memory}"
+
+
+def register() -> str:
+    """Make the engine known to papermill; returns its name."""
+    papermill_engines.register(ENGINE_NAME, CourseEngine)
+    return ENGINE_NAME

@@ -1,0 +1,128 @@
+"""What the commands print: rich tables made from the library's records."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.panel import Panel
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from coursekit import manifest, settings, workspace
+
+if TYPE_CHECKING:
+    from coursekit.benchmarks import Measurement
+    from coursekit.diagnosis import Finding
+    from coursekit.grading.autograde import Grade
+
+_MARKS = {"passed": "[green]✓[/]", "failed": "[red]✗[/]", "stale": "[yellow]↻[/]", "not run": "[dim]·[/]"}
+
+
+def show(renderable: RenderableType) -> None:
+    """Print to stdout, in colour where it is a terminal."""
+    Console().print(renderable)
+
+
+@contextmanager
+def spinner(text: str) -> Iterator[None]:
+    """Say what is going on while it goes on."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        console.print(text)
+        yield
+        return
+    with console.status(text):
+        yield
+
+
+@contextmanager
+def progress(text: str, total: int) -> Iterator[Callable[[], None]]:
+    """A progress bar; call what it yields once per finished step."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(text, total=total)
+        yield lambda: bar.advance(task)
+
+
+def status(where: settings.Settings, course: manifest.Manifest) -> RenderableType:
+    """Progress by module, then the origin of every file of the system."""
+    modules = Table(box=box.SIMPLE_HEAD, title="your progress", title_justify="left")
+    for name in ("module", "title"):
+        modules.add_column(name, no_wrap=name == "module")
+    modules.add_column("points", justify="right", no_wrap=True)
+    modules.add_column("checks: ✓ passed  ✗ failed  ↻ changed since  · not run")
+    total = possible = 0.0
+    for module in course.modules:
+        states = workspace.check_states(where, course, module)
+        worth = workspace.check_ids(where, module)
+        earned = sum(worth[check_id] for check_id, state in states.items() if state == "passed")
+        total, possible = total + earned, possible + sum(worth.values())
+        marks = " ".join(_MARKS[state] for state in states.values())
+        modules.add_row(module.id, module.title, f"{earned:g} / {sum(worth.values()):g}", marks)
+    modules.add_section()
+    modules.add_row(
+        "", "public checks so far", f"{total:g} / {possible:g}", "[dim]hidden tests: course check MODULE[/]"
+    )
+    files = Table(box=box.SIMPLE_HEAD, title=f"your system: {course.package}", title_justify="left")
+    for name in ("file", "from", "because"):
+        files.add_column(name)
+    for file in workspace.resolve(where, course).values():
+        colour = "green" if file.origin == "yours" else "dim"
+        files.add_row(file.name, f"[{colour}]{file.origin}[/]", file.reason)
+    return Group(modules, files)
+
+
+def grade(result: Grade) -> RenderableType:
+    """One learner's result, check by check, with the message of each failure."""
+    if result.error:
+        return Panel(result.error, title=f"{result.module_id}: not graded", border_style="red")
+    table = Table(box=box.SIMPLE_HEAD, title=f"{result.module_id}, hidden tests included", title_justify="left")
+    table.add_column("")
+    table.add_column("check")
+    table.add_column("points", justify="right")
+    for check in result.checks:
+        mark = _MARKS["passed" if check.passed else "failed"]
+        table.add_row(mark, check.check_id, f"{check.points:g} / {check.max_points:g}")
+    table.add_section()
+    table.add_row("", "total", f"{result.points:g} / {result.max_points:g}")
+    failures = [Text(f"\n{check.message}", style="red") for check in result.checks if check.message]
+    return Group(table, *failures)
+
+
+def grades(results: Sequence[Grade]) -> Table:
+    """One row per submission."""
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column("student")
+    table.add_column("points", justify="right")
+    table.add_column("failed checks")
+    for result in results:
+        if result.error:
+            table.add_row(result.student, "—", Text(f"not graded: {result.error}", style="red"))
+        else:
+            points = f"{result.points:g} / {result.max_points:g}"
+            table.add_row(result.student, points, ", ".join(c.check_id for c in result.checks if not c.passed))
+    return table
+
+
+def findings(results: Sequence[Finding]) -> Table:
+    """One row per thing examined; the fix stands below a bad one."""
+    table = Table(box=box.SIMPLE_HEAD, show_header=False)
+    for finding in results:
+        mark = _MARKS["passed" if finding.ok else "failed"]
+        table.add_row(mark, finding.what, Text(finding.found, style="" if finding.ok else "red"))
+    return table
+
+
+def benchmarks(rows: Sequence[Measurement]) -> Table:
+    """One row per comparison."""
+    table = Table(box=box.SIMPLE_HEAD)
+    for name in ("what", "measured", "against", "ratio"):
+        table.add_column(name, justify="right" if name == "ratio" else "left")
+    for row in rows:
+        table.add_row(row.what, row.measured, row.against, f"{row.ratio:.2f}×")
+    return table

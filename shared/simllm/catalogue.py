@@ -1,0 +1,102 @@
+"""The simulated models: context sizes, prices, speed and skill.
+
+Prices are round figures in the range of commercial small and large models, in USD per million tokens; the
+latency figures drive the simulated clock. Skill knobs are read by `simllm.skills` and `simllm.generation`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from simllm.errors import model_not_found
+
+Kind = Literal["chat", "embedding"]
+
+
+@dataclass(frozen=True)
+class Skill:
+    """What a chat model is good and bad at.
+
+    Attributes:
+        semantic_weight: share of embedding similarity in its relevance score; the rest is word overlap.
+        wander: probability per token that goes to the language model instead of the sentence being copied.
+        noise: amplitude of the model's own stable misjudgement of relevance (score units).
+        middle_blindness: how much relevance is lost in the middle of a long context, 0 to 1.
+        identifier_care: how much relevance a unit loses when the question names an identifier that its passage lacks.
+        abstain_below: relevance under which it admits not knowing, when the prompt asks it to.
+        sharpness: scale of the softmax over candidate answers (score units); smaller is surer.
+    """
+
+    semantic_weight: float
+    wander: float
+    noise: float
+    middle_blindness: float
+    identifier_care: float
+    abstain_below: float
+    sharpness: float
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """One model as a caller pays for it and waits for it."""
+
+    id: str
+    kind: Kind
+    context_window: int
+    max_output_tokens: int
+    usd_per_million_input: float
+    usd_per_million_output: float
+    usd_per_million_cached_input: float
+    time_to_first_token_ms: float
+    tokens_per_second: float
+    dimensions: tuple[int, ...] = ()
+    skill: Skill | None = None
+
+    @property
+    def default_dimensions(self) -> int:
+        """Vector length when the caller does not ask for one (the largest); 0 for a chat model."""
+        return max(self.dimensions, default=0)
+
+    def latency_ms(self, tokens: int) -> float:
+        """Simulated time to produce `tokens`, in milliseconds."""
+        return self.time_to_first_token_ms + 1000.0 * tokens / self.tokens_per_second
+
+
+SMALL = Skill(
+    semantic_weight=0.0,
+    wander=0.006,
+    noise=0.08,
+    middle_blindness=0.5,
+    identifier_care=0.0,
+    abstain_below=0.22,
+    sharpness=0.10,
+)
+LARGE = Skill(
+    semantic_weight=0.6,
+    wander=0.002,
+    noise=0.015,
+    middle_blindness=0.1,
+    identifier_care=0.2,
+    abstain_below=0.24,
+    sharpness=0.05,
+)
+
+CARDS: tuple[ModelCard, ...] = (
+    ModelCard("sim-small", "chat", 4096, 2048, 0.15, 0.60, 0.075, 120.0, 180.0, skill=SMALL),
+    ModelCard("sim-large", "chat", 16384, 4096, 2.50, 10.00, 1.25, 350.0, 70.0, skill=LARGE),
+    ModelCard("minilm-l6-v2", "embedding", 8192, 0, 0.02, 0.0, 0.02, 15.0, 40_000.0, dimensions=(384,)),
+    ModelCard("wordllama-256", "embedding", 8192, 0, 0.005, 0.0, 0.005, 5.0, 400_000.0, dimensions=(64, 128, 256)),
+)
+
+
+def card(model_id: str) -> ModelCard:
+    """Find a model by id.
+
+    Raises:
+        ApiError: 404 `model_not_found`.
+    """
+    for candidate in CARDS:
+        if candidate.id == model_id:
+            return candidate
+    raise model_not_found(model_id)

@@ -1,0 +1,156 @@
+"""Texts to vectors, with two real embedding models and a disk cache.
+
+`minilm-l6-v2` is all-MiniLM-L6-v2 (Wang et al. 2020; sentence-transformers), quantised to int8, run by onnxruntime:
+384 dimensions; it reads the first 256 word pieces of a text and silently ignores the rest, as the original does.
+`wordllama-256` averages static token vectors: many times faster and weaker. Its table is read straight from the
+package's file, because importing `wordllama` reconfigures the root logger. Vectors are float32 of length 1.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simllm.tokenizer import TOKENIZER_FILE, Tokenizer
+from simllm.vector_cache import VectorCache, content_key
+
+Vectors = NDArray[np.float32]
+
+MINILM = "minilm-l6-v2"
+WORDLLAMA = "wordllama-256"
+MINILM_FOLDER = Path(__file__).parent / "data" / "minilm-l6-v2-int8"
+MINILM_WINDOW = 256  # word pieces
+_BATCH = 32
+_MEMORY = 50_000  # vectors kept in memory per model (77 MB for MiniLM when full)
+
+
+class Encoder(Protocol):
+    """Anything that turns texts into unit vectors [n, d]."""
+
+    def encode(self, texts: Sequence[str]) -> Vectors: ...
+
+
+class MiniLM:
+    """all-MiniLM-L6-v2, int8 (loads in about 0.2 s, on first use)."""
+
+    @cached_property
+    def _parts(self) -> tuple[Any, Any]:
+        import onnxruntime
+        from tokenizers import Tokenizer as RustTokenizer
+
+        onnxruntime.set_default_logger_severity(3)  # errors only: notes on the hardware would land on stderr
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = min(2, os.cpu_count() or 1)
+        options.inter_op_num_threads = 1
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        model = MINILM_FOLDER / "model.onnx"
+        session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+        tokenizer = RustTokenizer.from_file(str(MINILM_FOLDER / "tokenizer.json"))
+        tokenizer.enable_truncation(MINILM_WINDOW)
+        tokenizer.no_padding()
+        return session, tokenizer
+
+    def encode(self, texts: Sequence[str]) -> Vectors:
+        session, tokenizer = self._parts
+        encoded = [tokenizer.encode(text).ids for text in texts]
+        out = np.empty((len(texts), 384), dtype=np.float32)
+        by_length = sorted(range(len(texts)), key=lambda i: len(encoded[i]))
+        for start in range(0, len(texts), _BATCH):
+            rows = by_length[start : start + _BATCH]
+            width = len(encoded[rows[-1]])
+            ids = np.zeros((len(rows), width), dtype=np.int64)
+            mask = np.zeros_like(ids)
+            for r, i in enumerate(rows):
+                ids[r, : len(encoded[i])] = encoded[i]
+                mask[r, : len(encoded[i])] = 1
+            out[rows] = session.run(["embedding"], {"input_ids": ids, "attention_mask": mask})[0]
+        return normalise(out)
+
+
+class WordLlama:
+    """Mean of static token vectors, 256 dimensions (the table loads in some 20 ms, on first use)."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._tokenizer = tokenizer
+
+    @cached_property
+    def _table(self) -> Vectors:
+        from safetensors.numpy import load_file
+
+        weights = TOKENIZER_FILE.parent.parent / "weights" / "l2_supercat_256.safetensors"
+        return np.ascontiguousarray(load_file(weights)["embedding.weight"].astype(np.float32))
+
+    def encode(self, texts: Sequence[str]) -> Vectors:
+        table = self._table
+        return normalise(np.stack([table[self._tokenizer.encode(text)].mean(axis=0) for text in texts]))
+
+
+def normalise(vectors: Vectors) -> Vectors:
+    """Scale rows [n, d] to length 1; a zero row stays zero."""
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    scaled: Vectors = (vectors / np.where(lengths == 0, 1.0, lengths)).astype(np.float32)
+    return scaled
+
+
+class Embedder:
+    """Both models behind one method, with a memory and a disk cache in front."""
+
+    def __init__(self, tokenizer: Tokenizer, cache_dir: Path | None = None, *, read_only: bool = False) -> None:
+        self._encoders: dict[str, Encoder] = {MINILM: MiniLM(), WORDLLAMA: WordLlama(tokenizer)}
+        # wordllama is faster than the disk, so only MiniLM is cached
+        self._disk = VectorCache(cache_dir, read_only=read_only) if cache_dir else None
+        self._memory: OrderedDict[bytes, Vectors] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def embed(self, texts: Sequence[str], model_id: str = MINILM) -> Vectors:
+        """Unit vectors of non-empty texts.
+
+        Returns:
+            float32 [len(texts), d], d = 384 for MiniLM, 256 for wordllama.
+
+        Raises:
+            ValueError: unknown model, or a text is empty (it has no direction).
+        """
+        if model_id not in self._encoders:
+            raise ValueError(f"unknown embedding model {model_id!r}; the models are {', '.join(self._encoders)}")
+        if not all(texts):
+            raise ValueError("an empty text has no embedding; drop it before embedding")
+        if not texts:
+            width = 384 if model_id == MINILM else 256
+            return np.empty((0, width), dtype=np.float32)
+        if model_id != MINILM:
+            return self._encoders[model_id].encode(texts)
+        with self._lock:  # one batch at a time: two at once would only share the same cores
+            return self._embed_cached(texts)
+
+    def _embed_cached(self, texts: Sequence[str]) -> Vectors:
+        keys = [content_key(MINILM, text) for text in texts]
+        found = {key: self._memory[key] for key in keys if key in self._memory}
+        absent = {key: text for key, text in zip(keys, texts, strict=True) if key not in found}
+        if absent and self._disk:
+            found |= self._disk.get(list(absent))
+            absent = {key: text for key, text in absent.items() if key not in found}
+        if absent:
+            fresh = dict(zip(absent, self._encoders[MINILM].encode(list(absent.values())), strict=True))
+            found |= fresh
+            if self._disk:
+                self._disk.put(fresh)
+        self._memory |= found
+        for key in found:
+            self._memory.move_to_end(key)
+        while len(self._memory) > _MEMORY:
+            self._memory.popitem(last=False)
+        return np.stack([found[key] for key in keys])
+
+    def close(self) -> None:
+        """Close the disk cache."""
+        if self._disk:
+            self._disk.close()

@@ -1,0 +1,96 @@
+"""`POST /v1/embeddings`: strings or token lists in, floats or base64 out."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import numpy as np
+
+from simllm.catalogue import ModelCard, card
+from simllm.embeddings import Vectors, normalise
+from simllm.engine import Engine
+from simllm.errors import ApiError, bad_type, bad_value, missing, wrong_kind
+from simllm.requests import Fields, check_text
+from simllm.tokenizer import Tokenizer
+from simllm.wire import JsonReply
+
+MAX_INPUTS = 2_048
+
+
+def handle(engine: Engine, data: dict[str, Any], client: str) -> JsonReply:
+    """Embed the input. The same text always gives the same vector, for every client."""
+    fields = Fields(data)
+    model = card(fields.text("model"))
+    if model.kind != "embedding":
+        raise wrong_kind(model.id, "/v1/embeddings", "an embedding")
+    fields.check_names(["model", "input", "encoding_format", "dimensions", "user"])
+    encoding = fields.one_of("encoding_format", ["float", "base64"], "float")
+    dimensions = _read_dimensions(fields, model)
+    texts = _read_input(data.get("input"), engine.tokenizer)
+    tokens = [engine.tokenizer.count(text) for text in texts]
+    if max(tokens) > model.context_window:
+        message = (
+            f"This model's maximum context length is {model.context_window} tokens, however you requested "
+            f"{max(tokens)} tokens ({max(tokens)} in your prompt; 0 for the completion). Please reduce your prompt."
+        )
+        raise ApiError(400, message, param="input", code="context_length_exceeded")
+    vectors = engine.embedder.embed(texts, model.id)
+    if dimensions < vectors.shape[1]:
+        vectors = normalise(vectors[:, :dimensions])
+    items = [{"object": "embedding", "index": i, "embedding": v} for i, v in enumerate(_encode(vectors, encoding))]
+    usage = {"prompt_tokens": sum(tokens), "total_tokens": sum(tokens)}
+    body = {"object": "list", "data": items, "model": model.id, "usage": usage}
+    return JsonReply(body, sum(tokens), 0, model.latency_ms(sum(tokens)))
+
+
+def _read_dimensions(fields: Fields, model: ModelCard) -> int:
+    wanted = fields.integer("dimensions", 1, 10_000)
+    if wanted is None:
+        return model.default_dimensions
+    if wanted not in model.dimensions:
+        allowed = ", ".join(map(str, model.dimensions))
+        message = f"Invalid 'dimensions': model '{model.id}' offers {allowed}, but got {wanted} instead."
+        raise bad_value("dimensions", message)
+    return wanted
+
+
+def _read_input(value: object, tokenizer: Tokenizer) -> list[str]:
+    """The texts: a string, strings, one token list, or token lists."""
+    if value is None:
+        raise missing("input")
+    if isinstance(value, str):
+        items: list[Any] = [value]
+    elif isinstance(value, list):
+        items = [value] if value and _is_int(value[0]) else value
+    else:
+        raise bad_type("input", "a string or an array", value)
+    if not items:
+        raise bad_value("input", "Invalid 'input': the array is empty. Send at least one text.", "empty_array")
+    if len(items) > MAX_INPUTS:
+        message = f"Invalid 'input': array too long. Expected at most {MAX_INPUTS} items, but got {len(items)}."
+        raise bad_value("input", message, "array_above_max_length")
+    return [_read_item(f"input[{i}]", item, tokenizer) for i, item in enumerate(items)]
+
+
+def _read_item(name: str, item: object, tokenizer: Tokenizer) -> str:
+    if isinstance(item, list):
+        for token in item:
+            if not _is_int(token) or not 0 <= token < tokenizer.vocab_size:
+                raise bad_value(name, f"Invalid '{name}': tokens are integers from 0 to {tokenizer.vocab_size - 1}.")
+        text = tokenizer.decode(item)
+    else:
+        text = check_text(name, item)
+    if not text.strip():
+        raise bad_value(name, f"Invalid '{name}': input cannot be an empty string.", "empty_string")
+    return text
+
+
+def _is_int(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _encode(vectors: Vectors, encoding: str) -> list[Any]:
+    if encoding == "base64":  # little-endian float32, as the real API sends it
+        return [base64.b64encode(np.ascontiguousarray(row, dtype="<f4").tobytes()).decode() for row in vectors]
+    return [[float(x) for x in row] for row in vectors]

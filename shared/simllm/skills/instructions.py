@@ -1,0 +1,78 @@
+"""What the instructions ask of the answer's form: citations, abstention, length.
+
+Only general English phrasing is recognised. What is not understood is ignored, as small models do.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+DEFAULT_ABSTENTION = "I don't know based on the provided context."
+_CITE = re.compile(
+    r"\b(?:cit(?:e|es|ed|ing|ation|ations)|source ids?|reference (?:the|each|your)|attribut\w+|bracketed)\b", re.I
+)
+_NO_CITE = re.compile(r"\b(?:do not|don't|never|without) (?:cit\w+|citations?|sources)\b", re.I)
+_CITE_EXAMPLE = re.compile(r"\[([^\[\]\n]{1,40})\]")
+_UNSURE = re.compile(
+    r"\b(?:(?:does|do|did|is|are|was|can|could) ?(?:not|n't|n’t)|cannot|no (?:answer|context|source|document|passage|information|relevant)|"
+    r"nothing|insufficient|missing|not (?:in|found|contain|enough|answer|cover|mention|support|state)\w*|unsure|uncertain|"
+    r"absent|unanswerable|none of)\b",
+    re.I,
+)
+_SAY = re.compile(
+    r"\b(?:say|saying|answer|reply|respond|write|return|output|state)\b(?: only| just| exactly| with| that| literally|"
+    r" the (?:single )?(?:word|words|phrase|sentence|string|text))*\s*:?\s*"
+    r"(?:\"([^\"\n]{1,200})\"|“([^”\n]{1,200})”|`([^`\n]{1,200})`|'((?:[^'\n]|'(?=\w)){1,200})'|([A-Z][A-Z_]{2,40})\b)",
+    re.I,
+)
+_SAY_UNKNOWN = re.compile(
+    r"\b(?:say|answer|reply|respond|state|admit|tell)\w*\b[^.\n]{0,40}\b(?:(?:you |it |that |i )*(?:do not|don't|don’t|cannot|can't) (?:know|answer|find)|"
+    r"(?:is |are )?(?:unknown|unsure|not (?:available|known|found)))|\babstain\b|\b(?:do not|don't|never) (?:guess|invent|make (?:things|it|anything|up)|fabricat\w+|speculate)",
+    re.I,
+)
+_BRIEF = re.compile(
+    r"\b(?:one|single|1) (?:short )?(?:sentence|line|phrase|word)\b|\b(?:briefly|concise(?:ly)?|succinct\w*|terse\w*)\b",
+    re.I,
+)
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How the answer should look.
+
+    Attributes:
+        cite: "" (no citations), "label" (as the source is named) or "number" (its position).
+        abstention: the sentence to say when the context has no answer; None when the prompt does not allow that.
+        brief: one sentence only.
+    """
+
+    cite: str = ""
+    abstention: str | None = None
+    brief: bool = False
+
+
+def read_rules(text: str) -> Rules:
+    """Read the rules from the instruction text."""
+    return Rules(_citation(text), _abstention(text), bool(_BRIEF.search(text)))
+
+
+def _citation(text: str) -> str:
+    if not _CITE.search(text) or _NO_CITE.search(text):
+        return ""
+    examples = _CITE_EXAMPLE.findall(text)
+    numeric = [
+        example for example in examples if example.strip().isdigit() or example.strip().lower() in ("n", "number")
+    ]
+    return "number" if examples and len(numeric) == len(examples) else "label"
+
+
+def _abstention(text: str) -> str | None:
+    for sentence in re.split(r"(?<=[.!?])\s+(?=[A-Z])|\n", text):
+        unsure = _UNSURE.search(sentence) or re.search(r"\b(?:if|when|unless|otherwise)\b", sentence, re.I)
+        quoted = _SAY.search(sentence)
+        if unsure and quoted:
+            phrase = next(group for group in quoted.groups() if group)
+            if quoted.group(5) is None or phrase.isupper():
+                return phrase.strip()
+    return DEFAULT_ABSTENTION if _SAY_UNKNOWN.search(text) else None

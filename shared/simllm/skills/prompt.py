@@ -1,0 +1,137 @@
+"""Read a chat prompt: which part is the question, which the context, which the instructions.
+
+The reader knows common layouts (XML-like tags, numbered or named sources, a "Context:" heading, plain paragraphs)
+and no particular prompt. What it cannot tell apart it treats as a model would: as more context.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from simllm.chat import Message
+from simllm.skills import layout
+from simllm.skills.instructions import Rules, read_rules
+from simllm.skills.layout import Passage
+
+_QUESTION_TAG = re.compile(r"<(question|query|user_question|user_query)>(.*?)</\1>", re.S | re.I)
+_QUESTION_MARK = re.compile(
+    r"^[\s#*>_-]*(?:user(?:'s)?[ _])?(?:question|query|q|request)\b[ \t*_]*:[ \t*_]*(.*?)"
+    r"(?=^[\s#*>_-]*(?:(?:final |your )?answer|response|context|sources?|documents?)\b[ \t*_]*:|\Z)",
+    re.S | re.I | re.M,
+)
+_ANSWER_CUE = re.compile(
+    r"^[\s#*_-]*(?:final |your |short |the )?(?:answer|response|reply|json)\b[ \t*_]*:?[\s*_]*$", re.I | re.M
+)
+_INSTRUCTION = re.compile(
+    r"^\W*(?:you are\b|your (?:task|job|role)\b|act as\b|please (?:answer|use|respond|reply|cite)|"
+    r"(?:always |only |never |do not |don't )?(?:answer|respond|reply|cite|use|return|output|write|quote|keep|base|say|rely|follow)\b"
+    r"|if (?:the|you|no|none|there|it)\b.*\b(?:say|answer|reply|respond|write|return)\b"
+    r"|(?:using|based on|given|with) (?:only )?(?:the|these|this)\b)",
+    re.I | re.S,
+)
+_SENTENCE = re.compile(r"(?<=[.!?])\s+")
+_MIN_PASSAGE_WORDS = 6
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What the prompt asks for.
+
+    Attributes:
+        question: the last user message's question.
+        earlier_question: the user's turn before it, or "".
+        passages: the context, in prompt order.
+        rules: what the instructions ask of the answer.
+        instructions: the instruction text itself.
+        examples: text of earlier assistant turns.
+    """
+
+    question: str
+    earlier_question: str
+    passages: tuple[Passage, ...]
+    rules: Rules
+    instructions: str
+
+
+def read_prompt(messages: Sequence[Message]) -> Prompt:
+    """Split a chat into question, context and instructions."""
+    instructions: list[str] = []
+    passages: list[Passage] = []
+    users = [i for i, message in enumerate(messages) if message.role == "user"]
+    last = users[-1] if users else len(messages) - 1
+    question = earlier = ""
+    for i, message in enumerate(messages):
+        if message.role == "assistant" and i != last:
+            continue
+        own, found, rest = _split(message.text, asks=i == last, background=message.role != "user")
+        passages += found
+        if i == last:
+            question = own
+        elif message.role == "user":
+            earlier = own or earlier
+        instructions.append(rest)
+    text = "\n\n".join(part for part in instructions if part.strip())
+    return Prompt(question.strip(), earlier.strip(), tuple(layout.number(passages)), read_rules(text), text)
+
+
+def _split(text: str, *, asks: bool, background: bool) -> tuple[str, list[Passage], str]:
+    """One message as (question, passages, instructions)."""
+    question = ""
+    tagged = _QUESTION_TAG.findall(text)
+    if tagged:
+        question = tagged[-1][1]
+        text = _QUESTION_TAG.sub("\n", text)
+    passages, text = layout.tagged_passages(text)
+    if not question and not background:
+        marked = list(_QUESTION_MARK.finditer(text))
+        if marked:
+            question = _ANSWER_CUE.sub("", marked[-1].group(1))
+            text = text[: marked[-1].start()] + "\n\n" + text[marked[-1].end() :]
+    if not passages:
+        passages, text = layout.headed_passages(text)
+    if not passages:
+        passages, text = layout.labelled_passages(text)
+    text = _ANSWER_CUE.sub("", text)
+    if background:
+        return "", passages, text
+    if question:
+        return question, passages + ([] if passages else _plain_passages(text)), text
+    return _plain_question(text, passages, asks=asks)
+
+
+def _plain_question(text: str, passages: list[Passage], *, asks: bool) -> tuple[str, list[Passage], str]:
+    """Find the question in text without markers: the last asking paragraph, else the last one."""
+    paragraphs = [p.strip() for p in re.split(r"\n\s*\n", text) if p.strip()]
+    if not paragraphs:
+        return "", passages, ""
+    asking = [p for p in paragraphs if p.rstrip("*_\"' ").endswith("?")]
+    speaking = [p for p in paragraphs if not _is_instruction(p)]
+    chosen = (asking or speaking or paragraphs)[-1]
+    rest = [p for p in paragraphs if p is not chosen]
+    question = chosen
+    if not rest and not passages:
+        lead, question = _context_before_question(chosen)
+        rest = [lead] if lead else []
+    if not passages:
+        passages = _plain_passages("\n\n".join(rest))
+    return question, passages, "\n\n".join(p for p in [*rest, question] if _is_instruction(p))
+
+
+def _context_before_question(paragraph: str) -> tuple[str, str]:
+    """ "Facts. More facts. Question?" as (facts, question)."""
+    sentences = _SENTENCE.split(paragraph)
+    lead = " ".join(s for s in sentences[:-1] if not _is_instruction(s))
+    if sentences[-1].endswith("?") and len(lead.split()) >= _MIN_PASSAGE_WORDS and "?" not in lead:
+        return lead, sentences[-1]
+    return "", paragraph
+
+
+def _plain_passages(text: str) -> list[Passage]:
+    paragraphs = [p.strip() for p in re.split(r"\n\s*\n", text)]
+    return [Passage("", p) for p in paragraphs if len(p.split()) >= _MIN_PASSAGE_WORDS and not _is_instruction(p)]
+
+
+def _is_instruction(paragraph: str) -> bool:
+    return bool(_INSTRUCTION.match(paragraph))

@@ -1,0 +1,1532 @@
+# ---
+# jupyter:
+#   jupytext:
+#     cell_metadata_filter: tags,nbgrader,-all
+#     formats: ipynb,py:percent
+#     notebook_metadata_filter: kernelspec,jupytext,-all
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # The system you inherit
+#
+# An engineering assistant answers on-call questions at Harborline, a logistics platform with fourteen services. It was built in a week by somebody who has left. It is yours now. In this notebook you meet it on a bad morning, measure it once from end to end, and write the first file of its replacement.
+#
+# *About 60 minutes. You write `settings.py`. Nothing here costs money or leaves this computer.*
+
+# %% tags=["parameters"]
+MODULE = "m00_orientation"
+SEED = 7
+REPEATS = 2  # askings per golden question in section 5
+
+# %%
+# %load_ext coursekit
+
+# %% nbgrader={"grade": false, "grade_id": "m00-imports", "locked": true, "schema_version": 3, "solution": false, "task": false}
+import os
+import time
+from collections import Counter
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from functools import cache
+from types import SimpleNamespace
+
+import matplotlib.pyplot as plt
+import numpy as np
+import openai
+import pandas as pd
+import psycopg
+from coursekit import corpus, models, plots, scoreboard
+from coursekit.checks import Check, CheckFailed
+from IPython.display import Markdown, display
+from pgvector.psycopg import register_vector
+
+plots.use_style()
+
+# %% [markdown]
+# ## 1 · The incident
+#
+# **Monday, 08:40.** A customer's webhook endpoint was down for most of Saturday. Support asked the assistant how often beacon, the webhook service, retries a failed delivery. It answered at once, with a number. Support told the customer to re-import everything after that many attempts. Beacon went on delivering, as its policy says, and the customer booked hundreds of parcels twice.
+#
+# No alert fired. Every request had returned 200. Below is the whole system: an index, then a question's path through it.
+
+# %%
+library = corpus.load()
+config = SimpleNamespace(  # what the inherited system keeps in a module-level dictionary
+    database_url=os.environ["DATABASE_URL"],
+    base_url=os.environ["OPENAI_BASE_URL"],
+    api_key=os.environ["OPENAI_API_KEY"],
+    chat_model=models.role("small").name,
+    embedding_model=models.role("embedding").name,
+    retrieval_k=2,
+)
+
+
+@cache
+def client_of(base_url, api_key):
+    return models.client(base_url=base_url, api_key=api_key)
+
+
+def embed(texts, config):
+    """Texts to unit vectors: texts that mean alike get vectors that point alike."""
+    client = client_of(config.base_url, config.api_key)
+    reply = client.embeddings.create(model=config.embedding_model, input=texts)
+    return [np.array(item.embedding) for item in reply.data], reply.usage.prompt_tokens
+
+
+# %%
+def build_index(documents, config):
+    """Embed every document once, whole, and store it: the id, the text, the vector, nothing else."""
+    vectors, _ = embed([document.text for document in documents], config)
+    db.execute("DROP TABLE IF EXISTS m00_documents")
+    db.execute(f"CREATE TABLE m00_documents (id text PRIMARY KEY, body text, vector vector({len(vectors[0])}))")
+    rows = [(document.id, document.text, vector) for document, vector in zip(documents, vectors, strict=True)]
+    with db.cursor() as cursor:
+        cursor.executemany("INSERT INTO m00_documents VALUES (%s, %s, %s)", rows)
+
+
+db = psycopg.connect(config.database_url, autocommit=True, connect_timeout=5)
+register_vector(db)
+build_index(library.documents, config)
+print(db.execute("SELECT count(*) FROM m00_documents").fetchone()[0], "documents indexed")
+
+# %%
+SEARCH = "SELECT id, body, 1 - (vector <=> %s) FROM m00_documents ORDER BY vector <=> %s LIMIT 10"
+
+
+@contextmanager
+def stage(trace, name):
+    """Time one stage of a question's path; an error is noted under the stage's name and passed on."""
+    start = time.perf_counter()
+    try:
+        yield
+    except Exception as error:
+        trace["error"] = f"{name}: {type(error).__name__}: {error}"
+        raise
+    finally:
+        trace["ms"][name] = (time.perf_counter() - start) * 1000
+
+
+def ask(question, config):
+    """Answer one question and leave a trace. The first error ends the path."""
+    trace = {
+        "question": question,
+        "config": vars(config),
+        "found": [],
+        "answer": "",
+        "error": "",
+        "ms": {},
+        "tokens": {},
+    }
+    with suppress(openai.APIError, psycopg.Error):
+        with stage(trace, "embed"):
+            (vector,), trace["tokens"]["embed"] = embed([question], config)
+        with stage(trace, "search"):
+            rows = db.execute(SEARCH, (vector, vector)).fetchall()
+        trace["found"] = [(name, round(similarity, 3)) for name, _, similarity in rows]
+        pasted = "\n\n".join(f"[{name}]\n{body}" for name, body, _ in rows[: config.retrieval_k])
+        prompt = f"Answer the question from these documents.\n\n{pasted}\n\nQuestion: {question}\nAnswer:"
+        with stage(trace, "generate"):
+            completion = client_of(config.base_url, config.api_key).chat.completions.create(
+                model=config.chat_model, messages=[{"role": "user", "content": prompt}]
+            )
+        trace["answer"] = completion.choices[0].message.content
+        trace["tokens"] |= {"input": completion.usage.prompt_tokens, "output": completion.usage.completion_tokens}
+    return trace
+
+
+# %%
+incident = next(question for question in library.golden if question.id == "q013")
+trace = ask(incident.text, config)
+display(Markdown(f"> **Support:** {incident.text}\n>\n> **Assistant:** {trace['answer']}"))
+
+# %% [markdown]
+# Fluent, short, and wrong. What does the trace say about *why*? `found` holds the search result; we put the documents' front matter beside it, which the system never stored. Grade 2 means that a human judged: this document answers the question.
+
+
+# %%
+def show_found(trace, question, rows=4):
+    grades = library.qrels[question.id]
+    documents = [library.document(name) for name, _ in trace["found"][:rows]]
+    return pd.DataFrame(
+        {
+            "document": [document.id for document in documents],
+            "similarity": [similarity for _, similarity in trace["found"][:rows]],
+            "updated": [document.updated for document in documents],
+            "superseded by": [document.superseded_by or "" for document in documents],
+            "grade": [grades.get(document.id, 0) for document in documents],
+            "in the prompt": ["yes" if rank < trace["config"]["retrieval_k"] else "" for rank in range(len(documents))],
+        },
+        index=pd.RangeIndex(1, len(documents) + 1, name="rank"),
+    )
+
+
+show_found(trace, incident)
+
+# %%
+right = library.document(incident.passage.document)
+outdated = library.document(right.supersedes)
+rank = [name for name, _ in trace["found"]].index(right.id) + 1
+display(
+    Markdown(
+        f"The right answer stands in `{right.id}`, at **rank {rank}**, in the line `{incident.passage.quote}`. Rank 1 is "
+        f"`{outdated.id}`, replaced {(right.updated - outdated.updated).days} days later and written in the very words of "
+        "the question. Its replacement hides the number in a table. The index kept neither dates nor `superseded_by`, so "
+        "neither the search nor the model could know."
+    )
+)
+
+# %% [markdown]
+# The model copied what it was handed. The cause lies two stages earlier, at ingestion, where a field was dropped. That is the subject of this course: **an AI system is a pipeline, and each stage needs instruments, an evaluation and a fallback.** You will rebuild every box below; today's is filled.
+
+# %%
+figure = plots.architecture(today=["settings"])
+
+# %% [markdown]
+# ## 2 · How this course talks to you
+#
+# You write functions; *checks* call them and compare. Here is a harmless one, worth no points, about a price list: *0.15 USD per million input tokens*. The function is wrong. Read what the check says before you read the code again.
+
+
+# %%
+def usd_per_1000_questions(tokens_per_question, usd_per_million_tokens):
+    return tokens_per_question * usd_per_million_tokens
+
+
+# %%
+failure = None
+try:
+    with Check("m00-warm-up") as check:
+        check.call(usd_per_1000_questions, 500, 0.15).equals(
+            0.075,
+            tolerance=1e-9,
+            problem="wrong unit",
+            why="1,000 questions of 500 tokens are half a million tokens: half of 0.15 USD",
+            hint="how many tokens do 1,000 questions need, and in which unit is the price?",
+        )
+except CheckFailed as error:  # caught only here, so that the notebook can go on
+    failure = error
+    print(failure)
+
+# %% [markdown]
+# | Line | Read it as |
+# |---|---|
+# | first | which check, and what kind of mistake |
+# | `called` | the call: paste it into a cell to repeat it |
+# | `expected`, `got` | the difference to explain |
+# | `why` | the arithmetic or the rule, worked for this case |
+# | `try` | a nudge, never the code |
+#
+# Fix the function, run both cells again, and the check answers `✓ … public checks passed`. That sentence means what it says. Graded checks also hold **hidden tests**: other inputs, same five lines, values withheld. Locally you see the public part; grading runs both.
+
+# %% [markdown]
+# A cell that starts with `#| export settings.py` becomes part of your own package the moment it runs: watch for the arrow `→ assistant/settings.py`, and find the file in `workspace/assistant/`. Later notebooks import *your* file once all its checks pass, and the reference until then.
+#
+# In a terminal, `./course check m00` grades this notebook as the grader will, and `./course status` shows your points. Each exercise folds three hints: where to look, the idea, pseudocode. The next cell opens the file; it is given.
+
+# %% nbgrader={"grade": false, "grade_id": "m00-settings-header", "locked": true, "schema_version": 3, "solution": false, "task": false}
+#| export settings.py
+"""The assistant's configuration: read once from the environment, validated as a whole, replaceable while it runs.
+
+The twelve-factor app (Wiggins 2011), "III. Config": what differs between deployments lives in the environment.
+Functions over a mapping: this file reads no other file, opens no connection and holds no global state.
+"""
+
+import difflib
+import math
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any, Generic, TypeVar
+from urllib.parse import unquote_plus
+
+MASK = "***"
+SECRET_PARAMETERS = frozenset({"password", "sslpassword", "passfile", "api_key", "apikey", "token", "secret"})
+PREFIX = "ASSISTANT_"
+
+
+class SettingsError(ValueError):
+    """The configuration cannot be used. One line of the message per problem, each saying how to fix it."""
+
+    def __init__(self, *problems: str) -> None:
+        self.problems = tuple(line for problem in problems for line in problem.splitlines())
+        super().__init__("\n".join(self.problems))
+
+
+# %% [markdown]
+# ## 3 · Read the trace
+#
+# Every question leaves a plain dictionary behind. Look at all of it once, as you would at a request log you did not design.
+
+# %%
+{key: value for key, value in trace.items() if key != "found"}
+
+# %% [markdown]
+# Two things deserve a second look. `config` is in there, key and database URL included: whatever ships these traces ships credentials. You repair that first. And `tokens` says how much text the embedding model was *billed* for. How much of a document did it *read*? Embed the longest one whole, then only its first half, and compare: 1.0 means the same vector.
+
+# %%
+guess_similarity = 0.85  # a colleague's guess: write yours before you run this cell
+
+longest = max(library.documents, key=lambda document: len(document.text))
+(whole, half), billed_tokens = embed([longest.text, longest.text[: len(longest.text) // 2]], config)
+print(f"guessed {guess_similarity:.2f}, measured {float(whole @ half):.4f} for {longest.id}")
+
+
+# %%
+def words_read(document):
+    """The shortest beginning of a document, in words, that already has the whole document's vector."""
+    words, low, high = document.text.split(" "), 1, len(document.text.split(" "))
+    (whole,), _ = embed([document.text], config)
+    while low < high:
+        middle = (low + high) // 2
+        (part,), _ = embed([" ".join(words[:middle])], config)
+        low, high = (low, middle) if part @ whole > 0.9999 else (middle + 1, high)
+    return low
+
+
+reading = pd.DataFrame(
+    {"read": [words_read(document) for document in library.documents]},
+    index=[document.id for document in library.documents],
+)
+reading["never read"] = [len(document.text.split(" ")) for document in library.documents] - reading["read"]
+
+# %%
+axes = reading.sort_values("never read").plot.barh(
+    stacked=True, figsize=(7.2, 5.6), color=[plots.BLUE, plots.ORANGE], width=0.75, fontsize=7.5
+)
+axes.set_xlabel("words of the document")
+axes.set_title("What the index knows of each document")
+axes.legend(loc="lower right")
+plt.show()
+
+# %%
+share = reading["never read"].sum() / reading.to_numpy().sum()
+cut = (reading["never read"] > 0).sum()
+display(
+    Markdown(
+        f"**{cut} of {len(reading)} documents** are longer than the model's window of "
+        f"{models.role('embedding').context_window} tokens; **{share:.0%} of all words** have no influence on any search. "
+        "No error, no warning, and the bill covers every token. Module 2 answers with chunks."
+    )
+)
+
+# %% [markdown] nbgrader={"grade": false, "grade_id": "m00-redact-goal", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# ### Exercise 1 · A URL that is safe to log
+#
+# *5 minutes · difficulty 1 of 3 · 3 points.* **Why production cares:** credentials leak through logs far more often than through attackers. The code that prints a URL is usually an error handler, so it must never fail itself.
+#
+# **Contract.** `redact_url(url) -> str` replaces the password in `scheme://user:password@host`, and the value of each query parameter named in `SECRET_PARAMETERS` (any case), by `MASK`. The user, a port, order and escapes stay as they are; without a secret the text comes back unchanged. People paste passwords with unescaped `@ / ? #`, connection strings that are no URLs, and half a line: then hide too much rather than too little, and never raise.
+#
+# **By hand.** `http://sam:s3cret@models.internal:80/v1` → `http://sam:***@models.internal:80/v1`
+#
+# <details><summary>Hint 1: where to look</summary>RFC 3986, section 3.2: where does the authority end, and what separates the user's part from the host?</details>
+# <details><summary>Hint 2: the idea</summary>Cut the text at fixed marks and change only the pieces that hold secrets. Parsing and re-assembling a URL changes escapes; replacing the password's text everywhere hits users and databases of the same name.</details>
+# <details><summary>Hint 3: pseudocode</summary>
+#
+#     no "://"                      -> only the mask
+#     authority, rest               <- split at the first of / ? #
+#     rest has an @ that could be the end of a password -> scheme and mask
+#     user, password                <- before the LAST @ of the authority, at its FIRST colon
+#     each name=value of the query  -> mask the value if the name is secret
+# </details>
+
+
+# %% nbgrader={"grade": false, "grade_id": "m00-redact", "locked": false, "schema_version": 3, "solution": true, "task": false}
+#| export settings.py
+def redact_url(url: str) -> str:
+    """Make a database or endpoint URL safe to log.
+
+    Args:
+        url: any text that should have been a URL; passwords may be unescaped.
+
+    Returns:
+        `url` with the password and the values of SECRET_PARAMETERS replaced by MASK, everything else unchanged.
+        Text in which the secret cannot be located for certain keeps at most its scheme.
+
+    Raises:
+        Nothing: it runs inside error handlers.
+
+    Source: RFC 3986, section 3.2.1 (userinfo).
+
+    >>> redact_url("postgresql://app:hunter2@db:5432/assistant")
+    'postgresql://app:***@db:5432/assistant'
+    """
+    ### BEGIN SOLUTION
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        return MASK
+    end = min((rest.index(mark) for mark in "/?#" if mark in rest), default=len(rest))
+    authority, tail = rest[:end], rest[end:]
+    if ":" in authority and "@" in tail:  # an unescaped / ? or # inside the password ends the authority too early
+        return f"{scheme}://{MASK}"
+    userinfo, at, host = authority.rpartition("@")
+    user, colon, _ = userinfo.partition(":")
+    path, question, query = tail.partition("?")
+    pairs = [pair.partition("=") for pair in query.split("&")]
+    masked = "&".join(
+        name + equals + (MASK if unquote_plus(name).lower() in SECRET_PARAMETERS else value)
+        for name, equals, value in pairs
+    )
+    return f"{scheme}://{user}{colon}{MASK if colon else ''}{at}{host}{path}{question}{masked}"
+    ### END SOLUTION
+
+
+# %%
+for url in [config.database_url, "postgresql://app:hunter2@db:5432/a?sslmode=require", "postgresql://app:a/b@db/a"]:
+    print(redact_url(url))
+
+# %% nbgrader={"grade": true, "grade_id": "m00-redact-basic", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
+with Check("m00-redact-basic") as check:
+    check.call(redact_url, "postgresql://app:hunter2@db:5432/assistant").equals(
+        "postgresql://app:***@db:5432/assistant",
+        problem="password not masked",
+        why="what stands between the user's colon and the @ is the password; user, host and port help whoever reads the log",
+        hint="look at the part between :// and the next slash",
+    )
+    check.call(redact_url, "http://models.internal:8080/v1?user=sam").equals(
+        "http://models.internal:8080/v1?user=sam",
+        problem="a URL without a secret was changed",
+        why="8080 is a port: there is no @ after it, and `user` is not in SECRET_PARAMETERS",
+        hint="a colon means a password only in front of an @",
+    )
+    check.call(redact_url, "postgresql://postgres:postgres@db/postgres").equals(
+        "postgresql://postgres:***@db/postgres",
+        problem="more than the password was masked",
+        why="user, password and database may be the same word; only the password's place counts",
+        hint="mask by position, not by value",
+    )
+    check.call(redact_url, "postgresql:///a?host=/run/pg&Password=hunter2&options=-c%20x%3D1").equals(
+        "postgresql:///a?host=/run/pg&Password=***&options=-c%20x%3D1",
+        problem="wrong query",
+        why="Postgres accepts the password as a parameter; the others keep their order and their escapes",
+        hint="compare names without regard to case, and leave every other pair as it was typed",
+    )
+    ### BEGIN HIDDEN TESTS
+    with check.hidden():
+        reason = "only the secrets' places may change"
+        nudge = "work the contract's sentences through with a URL of your own"
+        for url, expected in {
+            "redis://:s3cret@cache:6379/0": "redis://:***@cache:6379/0",
+            "https://sam:Zk9-x@models.internal/v1": "https://sam:***@models.internal/v1",
+            "https://models.internal/v1?API_KEY=Zk9&limit=5": "https://models.internal/v1?API_KEY=***&limit=5",
+            "postgresql://app@db/app": "postgresql://app@db/app",
+            "postgresql://db:db@db:5432/db?token=db&application_name=a+b": (
+                "postgresql://db:***@db:5432/db?token=***&application_name=a+b"
+            ),
+        }.items():
+            check.call(redact_url, url).equals(expected, why=reason, hint=nudge)
+    ### END HIDDEN TESTS
+
+# %% nbgrader={"grade": true, "grade_id": "m00-redact-edge", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
+with Check("m00-redact-edge") as check:
+    for url in [
+        "postgresql://app:left@right@db/assistant",
+        "postgresql://app:left/right@db/assistant",
+        "postgresql://app:left#right@db/assistant",
+        "host=db user=app password=left-right",
+        "http://app:left@right[::1/v1",
+    ]:
+        check.call(redact_url, url).satisfies(
+            lambda text: isinstance(text, str) and "left" not in text and "right" not in text.replace("right[", "["),
+            expected="text with nothing of the password left-right in it, and no exception",
+            problem="part of a password is readable",
+            why="a password with unescaped marks moves the place where a parser sees the URL's parts end",
+            hint="when the parts do not fit together, hide everything behind the scheme",
+        )
+    ### BEGIN HIDDEN TESTS
+    with check.hidden():
+        reason = "unescaped marks and unknown formats must not reveal anything, and must not raise"
+        nudge = "which marks can a password contain, and what does your code take them for?"
+        for url in [
+            "postgresql://app:left?right@db/a",
+            "postgresql://app:left:right@db/a",
+            "postgresql://app:left@x/right@db/a",
+            "https://app:left%40right@[::1",
+            "postgresql://app:left/right@db1:5432,db2:5432/a?sslmode=require",
+            "user=app password='left right' host=db",
+            "https://h/v1?secret=left#right",
+        ]:
+            check.call(redact_url, url).satisfies(
+                lambda text: isinstance(text, str) and "left" not in text and "right" not in text,
+                expected="nothing of the secret",
+                problem="part of a secret is readable",
+                why=reason,
+                hint=nudge,
+            )
+        for url in ["", "http://", "http://[::1", "://", "\n", "postgresql://app@db1:5432,db2:5433/a"]:
+            check.call(redact_url, url).satisfies(
+                lambda text: isinstance(text, str), expected="text", why="it runs inside error handlers", hint=nudge
+            )
+        masked = redact_url("postgresql://app:left@db/a?password=left")
+        check.call(redact_url, masked).equals(masked, why="a masked URL has no secret left", hint=nudge)
+    ### END HIDDEN TESTS
+
+# %% [markdown]
+# You should see the embedded database's URL nearly untouched, one masked password, and one URL reduced to its scheme. Skip this, and the first failed connection writes the password into the log aggregator, where it stays for as long as your retention policy says.
+
+# %% [markdown]
+# ## 4 · One question, twenty answers
+#
+# Back to the incident. Nobody set a temperature, so the endpoint's default applies and replies are *sampled*. Ask twenty times. How many answers give the outdated number, and how many the right one?
+
+# %%
+guess_outdated, guess_right = 18, 2  # of 20: a colleague's guess, write yours
+
+
+def kind_of(question, text):
+    """What an answer says, judged by the golden question's facts."""
+    if scoreboard.is_right(question, text):
+        return "right"
+    if any(scoreboard.states_key_facts(text, [[fact]]) for fact in question.wrong_facts):
+        return "outdated"
+    return "abstains" if scoreboard.abstains(text) else "something else"
+
+
+askings = [ask(incident.text, config) for _ in range(20)]
+before = Counter(kind_of(incident, asking["answer"]) for asking in askings)
+
+# %%
+kinds = ["outdated", "right", "abstains", "something else"]
+guesses = [guess_outdated, guess_right, None, None]
+title = "The same question, asked twenty times"
+axes = plots.guess_and_measurement(kinds, guesses, [before[kind] for kind in kinds], unit="answers of 20", title=title)
+
+# %%
+for text, count in Counter(asking["answer"] for asking in askings).most_common(4):
+    display(Markdown(f"**{count}×** {text[:300].replace('*', '')}"))
+
+# %% [markdown]
+# The right document was in the prompt each time. Two lessons hide here. A single run proves nothing about a sampled system, so measure distributions. And "something else" is not caught by any exception: module 1 tames sampling, module 6 checks answers against their sources.
+
+# %% [markdown]
+# ## 5 · The whole system, once
+#
+# One incident is an anecdote. The course has **golden questions** with judged documents and facts that a right answer must state; you work on the `dev` half. Each failure goes to the earliest stage that explains it:
+#
+# - *error*: a stage raised, and nobody got an answer;
+# - *should have abstained*: there is no answer for this asker, and it gave one;
+# - *retrieval*: a document that the answer needs was not in the prompt;
+# - *generation*: everything needed was there, and the answer is still wrong.
+#
+# The slogan says that nine failures in ten are retrieval failures. Is that so here?
+
+# %%
+guess_correct, guess_retrieval, guess_abstained = 60, 90, 50  # percent: a colleague's guesses, write yours
+
+dev = library.questions(split="dev")
+
+
+def verdict(question, trace):
+    """The earliest stage that explains a wrong answer, or `right`."""
+    pasted = {name for name, _ in trace["found"][: trace["config"]["retrieval_k"]]}
+    if trace["error"]:
+        return "error"
+    if scoreboard.is_right(question, trace["answer"]):
+        return "right"
+    if not question.answerable:
+        return "should have abstained"
+    needed = {passage.document for passage in question.passages}
+    return "generation" if needed <= pasted else "retrieval"
+
+
+def evaluate(config, repeats=1):
+    """Ask every dev question; one row per asking with what the trace and the judgments say."""
+    rows = []
+    for question in [question for question in dev for _ in range(repeats)]:
+        trace = ask(question.text, config)
+        rows.append({"question": question, "category": question.category, "verdict": verdict(question, trace), **trace})
+    return pd.DataFrame(rows)
+
+
+baseline = evaluate(config, repeats=REPEATS)
+
+# %%
+outcomes = pd.crosstab(baseline["category"], baseline["verdict"])
+colours = {"right": plots.GREEN, "retrieval": plots.BLUE, "generation": plots.ORANGE}
+colours |= {"should have abstained": plots.RED, "error": plots.GREY}
+columns = [name for name in colours if name in outcomes]
+axes = outcomes[columns].plot.barh(stacked=True, figsize=(7.2, 4), color=[colours[name] for name in columns], width=0.7)
+axes.set(xlabel="answers", ylabel="", title="Where each answer to the golden dev questions ends")
+axes.legend(loc="upper center", bbox_to_anchor=(0.45, -0.16), ncols=5, fontsize=8)
+plt.show()
+
+
+# %%
+def percent(hits):
+    return 100 * hits.mean() if len(hits) else 0.0
+
+
+verdicts = baseline["verdict"]
+is_answerable = baseline["question"].map(lambda question: question.answerable)
+failed = verdicts[is_answerable & (verdicts != "right")]
+measured = [
+    percent(verdicts[is_answerable] == "right"),
+    percent(failed == "retrieval"),
+    percent(verdicts[~is_answerable] == "right"),
+]
+labels = ["answered correctly", "of those failures: retrieval", "abstained rightly"]
+guesses = [guess_correct, guess_retrieval, guess_abstained]
+axes = plots.guess_and_measurement(
+    labels, guesses, measured, unit="percent", title="The inherited system on the dev questions"
+)
+
+# %%
+retrieval, generation = (failed == "retrieval").sum(), (failed == "generation").sum()
+more = "More" if retrieval > generation else "No more"
+display(
+    Markdown(
+        f"Of {len(failed)} failed answers to answerable questions, **{retrieval}** lacked a document that they needed and "
+        f"**{generation}** had everything. {more} than half were lost before the model read a word; the slogan's nine in ten "
+        f"would be {0.9 * len(failed):.0f}. The failures also stack: a better model cannot repair the first kind, and "
+        f"better retrieval alone does not repair the second. With {len(dev)} questions, differences of a few answers are "
+        "noise; module 5 puts intervals on such claims."
+    )
+)
+
+# %% [markdown]
+# Look at the lowest bar. The prompt never allows "I don't know", so the system always has an answer, in the same confident tone. Reading single failures teaches more than the totals; take one of each kind.
+
+# %%
+for kind, group in baseline[verdicts != "right"].groupby("verdict"):
+    row = group.iloc[0]
+    display(
+        Markdown(
+            f"**{kind}** · *{row['question'].text}*<br>says: {(row['answer'] or row['error'])[:220].replace('*', '')}<br>"
+            f"should say: {row['question'].reference_answer[:220]}"
+        )
+    )
+
+# %% [markdown]
+# ## 6 · What it costs, in time and money
+#
+# The same traces answer the next two questions: which stage takes the time, and which pays the bill? Output tokens cost four times as much as input tokens here. Guess what 1,000 questions cost.
+
+# %%
+guess_usd = 1.00  # USD per 1,000 questions: a colleague's guess, write yours
+
+
+def usd(trace, config):
+    """What one question cost, by part, in USD."""
+    price = {models.role(name).name: models.role(name) for name in ("small", "large", "embedding")}
+    chat, tokens = price[config.chat_model], trace["tokens"]
+    per_million = {
+        "question's embedding": tokens.get("embed", 0) * price[config.embedding_model].usd_per_million_input,
+        "prompt": tokens.get("input", 0) * chat.usd_per_million_input,
+        "answer": tokens.get("output", 0) * chat.usd_per_million_output,
+    }
+    return {part: value / 1_000_000 for part, value in per_million.items()}
+
+
+# %%
+costs = pd.DataFrame([usd(row, config) for _, row in baseline.iterrows()]).mean() * 1000
+parts = ["all", *costs.index]
+values = [costs.sum(), *costs]
+title = "The price of 1,000 questions"
+axes = plots.guess_and_measurement(
+    parts, [guess_usd, None, None, None], values, unit="USD per 1,000 questions", title=title
+)
+
+# %%
+stages = pd.DataFrame(list(baseline["ms"])).quantile([0.5, 0.95]).T
+stages.columns = ["p50 ms", "p95 ms"]
+stages.round(1)
+
+# %% [markdown]
+# The prompt pays nearly everything, and most of the prompt is documents that we chose to paste. So `retrieval_k` is a price tag. The times are this computer's: the simulated models answer without thinking time, so read them as an order of stages, not as production latency. Against a real endpoint the same cell shows `generate` dwarfing the rest.
+#
+# That `2` in `config` was never a decision. Before you make it one, the system needs a safe way to read numbers.
+
+# %% [markdown] nbgrader={"grade": false, "grade_id": "m00-number-goal", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# ### Exercise 2 · A number from the environment
+#
+# *8 minutes · difficulty 1 of 3 · 5 points.* **Why production cares:** `float(os.environ["TIMEOUT"])` accepts `nan`, and every comparison with NaN is false, so that timeout never fires. `30s` dies with a traceback that names no variable.
+#
+# **Contract.** `read_number(environ, name, *, default, minimum, maximum, unit) -> float`. Missing, empty or blank text gives `default`. White space around a number is ignored; `2.5` and `1e3` are numbers, `nan`, `inf` and `1_000` are not (the shell script that reads the same variable would disagree about the last). Bounds are inclusive. Anything else raises `SettingsError` with the variable, the text, both bounds and the unit in its message.
+#
+# **By hand.** `{"K": " 7 "}`, bounds 1 to 50 → `7.0`; `{"K": "70"}` → `K='70' is not a number from 1 to 50 (documents): correct or unset it.`
+#
+# <details><summary>Hint 1: where to look</summary>The documentation of `float()`: which spellings does it accept that you would not want to find in a configuration?</details>
+# <details><summary>Hint 2: the idea</summary>One path for "absent", one for "a finite number within bounds", and a single error for everything else, so that no odd input finds a gap between two conditions.</details>
+# <details><summary>Hint 3: pseudocode</summary>
+#
+#     text  <- the variable without white space; nothing left -> the default
+#     value <- text as a number; impossible or a digit separator -> not a number
+#     finite and minimum <= value <= maximum -> the value
+#     otherwise -> one error that names all five things
+# </details>
+
+
+# %% nbgrader={"grade": false, "grade_id": "m00-number", "locked": false, "schema_version": 3, "solution": true, "task": false}
+#| export settings.py
+def read_number(
+    environ: Mapping[str, str], name: str, *, default: float, minimum: float, maximum: float, unit: str
+) -> float:
+    """Read one number from the environment.
+
+    Args:
+        environ: variable names to texts, as `os.environ`; not changed.
+        name: the variable.
+        default: the value when the variable is missing, empty or blank; in `unit`.
+        minimum, maximum: inclusive bounds, in `unit`.
+        unit: what one of it is, in words, for the error message.
+
+    Returns:
+        The finite value, in `unit`. Decimal and exponent notation are read ("0.5", "1e3"), digit separators are not.
+
+    Raises:
+        SettingsError: not such a number, or outside the bounds; names variable, text, bounds and unit.
+
+    Source: The twelve-factor app, "III. Config".
+
+    >>> read_number({"TIMEOUT_S": " 2.5 "}, "TIMEOUT_S", default=30, minimum=0.1, maximum=600, unit="seconds")
+    2.5
+    """
+    ### BEGIN SOLUTION
+    found = environ.get(name, "").strip()
+    if not found:
+        return float(default)
+    try:
+        value = math.nan if "_" in found else float(found)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value) or not minimum <= value <= maximum:
+        allowed = f"a number from {minimum:g} to {maximum:g} ({unit})"
+        raise SettingsError(f"{name}={found!r} is not {allowed}: correct or unset it.")
+    return value
+    ### END SOLUTION
+
+
+# %%
+bounds = {"default": 30, "minimum": 0.1, "maximum": 600, "unit": "seconds"}
+for given in ["", "2.5", "1e2", "30s", "nan", "0"]:
+    with suppress(SettingsError) as _:
+        print(repr(given), "->", read_number({"TIMEOUT_S": given}, "TIMEOUT_S", **bounds))
+
+# %% nbgrader={"grade": true, "grade_id": "m00-number-basic", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
+with Check("m00-number-basic") as check:
+    limits = {"default": 30, "minimum": 0, "maximum": 600, "unit": "seconds"}
+    for environ, expected in [({}, 30), ({"T": ""}, 30), ({"T": " 2.5\n"}, 2.5), ({"T": "1e2"}, 100), ({"T": "0"}, 0)]:
+        check.call(read_number, environ, "T", **limits).equals(
+            expected,
+            problem="wrong number",
+            why="absent or empty means the default; any number within bounds, zero too, means itself",
+            hint="decide absence by the text, before it becomes a number",
+        )
+    for text in ["0", "600"]:
+        check.call(read_number, {"T": text}, "T", **limits).equals(
+            float(text), problem="a bound was refused", why="bounds are inclusive", hint="look at your comparison"
+        )
+    for text in ["600.5", "-1", "30s"]:
+        check.call(read_number, {"T": text}, "T", **limits).raises(
+            SettingsError,
+            mentions=("T", text, "600", "seconds"),
+            why="whoever reads this at night needs variable, text, bounds and unit in one line",
+            hint="build one message from the five arguments and the text",
+        )
+    ### BEGIN HIDDEN TESTS
+    with check.hidden():
+        reason, nudge = "the contract holds for every name, bound and unit", "try other arguments than the visible ones"
+        other = {"default": 0.25, "minimum": -1, "maximum": 1, "unit": "share"}
+        cases = [({"W": "-1"}, -1), ({"X": "1"}, 0.25), ({"W": "1E-2"}, 0.01), ({"W": "  "}, 0.25), ({"W": "+.5"}, 0.5)]
+        for environ, expected in cases:
+            check.call(read_number, environ, "W", **other).equals(expected, why=reason, hint=nudge)
+        for text in ["1.01", "-2", "0,5", "half"]:
+            check.call(read_number, {"W": text}, "W", **other).raises(
+                SettingsError, mentions=("W", text, "-1", "share"), why=reason, hint=nudge
+            )
+    ### END HIDDEN TESTS
+
+# %% nbgrader={"grade": true, "grade_id": "m00-number-edge", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
+with Check("m00-number-edge") as check:
+    limits = {"default": 3, "minimum": 1, "maximum": 5000, "unit": "documents"}
+    for text in ["nan", "inf", "1_000", "0x10"]:
+        check.call(read_number, {"K": text}, "K", **limits).raises(
+            SettingsError,
+            mentions=("K", text, "documents"),
+            problem="an odd spelling was accepted, or it escaped with another error",
+            why="NaN is neither below a minimum nor above a maximum; separators mean other numbers to other programs",
+            hint="ask what must be true of a good value instead of listing bad ones",
+        )
+    ### BEGIN HIDDEN TESTS
+    with check.hidden():
+        reason, nudge = "only finite decimal numbers within bounds are values", "what does float() accept?"
+        wide = {"default": 1, "minimum": 0, "maximum": float("inf"), "unit": "tokens"}
+        for text in ["inf", "Infinity", "-inf", "NaN", "-nan", "1e999", "1_0", "True", "None", "1 000", "--1"]:
+            check.call(read_number, {"N": text}, "N", **wide).raises(
+                SettingsError, mentions=("N",), why=reason, hint=nudge
+            )
+        check.call(read_number, {"N": "1e9"}, "N", **wide).equals(1e9, why="an open upper bound is a bound", hint=nudge)
+        check.call(read_number, {"N": "\t"}, "N", **wide).equals(1, why="blank text is absent", hint=nudge)
+    ### END HIDDEN TESTS
+
+# %% [markdown]
+# Three spellings are values, three are errors. Without this, a typo either stops the process with a riddle or, worse, runs for weeks as a limit that never limits.
+
+# %% [markdown]
+# ## 7 · Freeze a decision: how many documents?
+#
+# More documents in the prompt mean better recall, a higher bill, and at some point a prompt that no longer fits the model's context window: then the endpoint refuses the request. Sweep `k` and let the traces decide. The rule, fixed before looking: **the best recall among the settings with no refused request; on a tie, the cheaper one.**
+
+
+# %%
+def recall(row):
+    """Share of the needed documents that reached the prompt; None where the question has no answer."""
+    needed = {passage.document for passage in row["question"].passages}
+    pasted = {name for name, _ in row["found"][: row["config"]["retrieval_k"]]}
+    return len(needed & pasted) / len(needed) if needed else None
+
+
+def summarise(k):
+    chosen = SimpleNamespace(**{**vars(config), "retrieval_k": k})
+    table = evaluate(chosen)
+    return {
+        "k": k,
+        "recall@k": table.apply(recall, axis=1).mean(),
+        "refused": (table["verdict"] == "error").sum(),
+        "right": (table["verdict"] == "right").sum(),
+        "input tokens": table["tokens"].map(lambda tokens: tokens.get("input")).mean(),
+        "USD per 1,000": 1000 * sum(sum(usd(row, chosen).values()) for _, row in table.iterrows()) / len(table),
+        "p95 ms": table["ms"].map(lambda ms: sum(ms.values())).quantile(0.95),
+    }
+
+
+sweep = pd.DataFrame([summarise(k) for k in (1, 2, 3, 4, 5, 6, 8)]).set_index("k")
+sweep.round(2)
+
+# %%
+axes = sweep["recall@k"].plot(
+    marker="o", color=plots.BLUE, label="recall@k", ylim=(0, 1), xlabel="k: documents in the prompt"
+)
+(sweep["refused"] / len(dev)).plot(ax=axes, marker="s", color=plots.RED, label="requests refused")
+axes.set_ylabel("share")
+costs_axis = axes.twinx()
+sweep["USD per 1,000"].plot(ax=costs_axis, marker="^", color=plots.ORANGE, linestyle="--")
+costs_axis.set_ylabel("USD per 1,000 questions (dashed)", color=plots.ORANGE)
+costs_axis.set_ylim(0, None)
+axes.legend(loc="upper left")
+axes.set_title("What one more document buys, and what it costs")
+plt.show()
+
+# %%
+allowed = sweep[sweep["refused"] == 0]
+best_k = int(allowed["recall@k"].idxmax())  # the first, so the cheapest, of equals
+old, new = sweep.loc[config.retrieval_k], sweep.loc[best_k]
+display(
+    Markdown(
+        f"The rule picks **k = {best_k}**: recall {old['recall@k']:.2f} → {new['recall@k']:.2f}, "
+        f"{old['USD per 1,000']:.2f} → {new['USD per 1,000']:.2f} USD per 1,000 questions. Right answers go from "
+        f"{old['right']:.0f} to {new['right']:.0f} of {len(dev)}: putting a document into the prompt makes a right answer "
+        "possible, not certain. One more thing this plot cannot promise is that a new, longer document will not overflow."
+    )
+)
+
+# %% [markdown]
+# Write the decision down where the system reads it. The environment can still override it; a default that came from evidence only needs overriding for a reason.
+
+# %% nbgrader={"grade": false, "grade_id": "m00-decision", "locked": false, "schema_version": 3, "solution": false, "task": false}
+#| export settings.py
+RETRIEVAL_K = 4  # documents pasted into the prompt: the best recall that never overflowed the context window
+
+# %% [markdown]
+# The next cell is given: every knob that this course will turn, one line each, with default, bounds and unit. Today only `retrieval_k` rests on evidence. Later modules replace the other guesses by changing *values*: they call `load_settings({**decision, **os.environ})`, and this file stays as it is.
+
+
+# %% nbgrader={"grade": false, "grade_id": "m00-settings-fields", "locked": true, "schema_version": 3, "solution": false, "task": false}
+#| export settings.py
+@dataclass(frozen=True)
+class Variable:
+    """How one environment variable is read. A unit makes it a number with inclusive bounds; without one it is text."""
+
+    name: str
+    unit: str = ""
+    minimum: float = 0.0
+    maximum: float = 0.0
+    is_whole: bool = False
+    schemes: tuple[str, ...] = ()
+    is_secret: bool = False
+
+
+def text_field(name: str, *, schemes: tuple[str, ...] = (), is_secret: bool = False, **options: Any) -> Any:
+    """A text field read from `name`; required unless `options` gives a default; `schemes` make it a URL."""
+    return field(metadata={"variable": Variable(name, schemes=schemes, is_secret=is_secret)}, **options)
+
+
+def number_field(name: str, default: float, minimum: float, maximum: float, unit: str) -> Any:
+    """A number field read from PREFIX + `name`; a whole default means that only whole numbers are allowed."""
+    variable = Variable(PREFIX + name, unit, minimum, maximum, is_whole=isinstance(default, int))
+    return field(default=default, metadata={"variable": variable})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that may differ between deployments. Each number is one decision of one module of the course."""
+
+    database_url: str = text_field("DATABASE_URL", schemes=("postgresql", "postgres"))
+    base_url: str = text_field("OPENAI_BASE_URL", schemes=("http", "https"))
+    api_key: str = text_field("OPENAI_API_KEY", is_secret=True)
+    chat_model: str = text_field("ASSISTANT_CHAT_MODEL")
+    embedding_model: str = text_field("ASSISTANT_EMBEDDING_MODEL")
+    large_model: str | None = text_field("ASSISTANT_LARGE_MODEL", default=None)
+    tokenizer_file: str | None = text_field("ASSISTANT_TOKENIZER_FILE", default=None)
+
+    retrieval_k: int = number_field("RETRIEVAL_K", RETRIEVAL_K, 1, 50, "documents")  # m00
+    temperature: float = number_field("TEMPERATURE", 1.0, 0, 2, "on the API's scale")  # m01
+    max_output_tokens: int = number_field("MAX_OUTPUT_TOKENS", 1024, 1, 32_768, "tokens")  # m01
+    context_window_tokens: int = number_field("CONTEXT_WINDOW_TOKENS", 4096, 256, 2_000_000, "tokens")  # m01
+    usd_per_million_input: float = number_field("USD_PER_MILLION_INPUT", 0.0, 0, 1000, "USD")  # m01
+    usd_per_million_output: float = number_field("USD_PER_MILLION_OUTPUT", 0.0, 0, 1000, "USD")  # m01
+    chunk_size_tokens: int = number_field("CHUNK_SIZE_TOKENS", 200, 16, 8192, "tokens")  # m02
+    chunk_overlap_tokens: int = number_field("CHUNK_OVERLAP_TOKENS", 0, 0, 4096, "tokens")  # m02
+    embedding_batch_size: int = number_field("EMBEDDING_BATCH_SIZE", 32, 1, 2048, "texts")  # m03
+    ef_search: int = number_field("EF_SEARCH", 40, 1, 1000, "candidates")  # m03
+    keyword_weight: float = number_field("KEYWORD_WEIGHT", 0.5, 0, 1, "share")  # m04
+    candidate_k: int = number_field("CANDIDATE_K", 20, 1, 500, "chunks")  # m04
+    context_budget_tokens: int = number_field("CONTEXT_BUDGET_TOKENS", 3000, 64, 1_000_000, "tokens")  # m06
+    abstain_below: float = number_field("ABSTAIN_BELOW", 0.0, 0, 1, "similarity")  # m06
+    timeout_s: float = number_field("TIMEOUT_S", 30.0, 0.1, 600, "seconds")  # m07
+    deadline_s: float = number_field("DEADLINE_S", 60.0, 0.1, 3600, "seconds")  # m07
+    max_attempts: int = number_field("MAX_ATTEMPTS", 1, 1, 10, "attempts")  # m07
+    cache_threshold: float = number_field("CACHE_THRESHOLD", 1.0, 0, 1, "similarity")  # m08
+    budget_usd_per_day: float = number_field("BUDGET_USD_PER_DAY", 10.0, 0, 100_000, "USD")  # m08
+    trace_share: float = number_field("TRACE_SHARE", 1.0, 0, 1, "share of requests")  # m09
+    agent_max_steps: int = number_field("AGENT_MAX_STEPS", 8, 1, 100, "steps")  # m10
+    requests_per_minute: int = number_field("REQUESTS_PER_MINUTE", 60, 1, 100_000, "requests per key")  # m12
+
+    def __repr__(self) -> str:
+        return describe(self)
+
+
+# %% [markdown] nbgrader={"grade": false, "grade_id": "m00-settings-goal", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# ### Exercise 3 · Load everything, or say everything
+#
+# *15 minutes · difficulty 3 of 3 · 7 points.* **Why production cares:** a service that reports one bad variable per restart costs one deployment per typo, and `ASSISTANT_TEMPRATURE=0` that nobody reads is worse than a crash.
+#
+# **Contract.** `load_settings(environ)` walks over `fields(Settings)`; each field's `metadata["variable"]` says how to read it. Text: trimmed, blank counts as missing; without a default it is required; with `schemes`, it must start with `<scheme>://`. Numbers: through `read_number`; `is_whole` fields refuse `2.5` and become `int`. A variable that starts with `PREFIX` and belongs to no field is a problem, too: name the closest known one. Collect *all* problems, raise one `SettingsError`. Other variables are none of our business. `describe(settings)` gives one `name = value` line per field for the start-up log. Neither text shows a secret: no key, no password, and no value of an unknown variable.
+#
+# **By hand.** `{"ASSISTANT_RETRIEVAL_K": "0", "ASSISTANT_CHAT_MODLE": "m"}` → seven problems: five missing, one out of bounds, one unknown.
+#
+# <details><summary>Hint 1: where to look</summary>The documentation of `dataclasses.fields` (`default`, `MISSING`, `metadata`), `difflib.get_close_matches`, and your two functions above.</details>
+# <details><summary>Hint 2: the idea</summary>Read one field at a time with a small function that raises; catch its error in the loop and keep the text. Every early `return` or uncaught error hides the problems behind it.</details>
+# <details><summary>Hint 3: pseudocode</summary>
+#
+#     for each field: try to read it -> value, or add its problem
+#     for each variable of ours that no field knows: add a problem, closest name, no value
+#     any problems -> raise them together
+#     otherwise -> Settings from the values
+#
+#     describe: secret -> mask; URL -> redacted; number -> with its unit
+# </details>
+
+
+# %% nbgrader={"grade": false, "grade_id": "m00-settings", "locked": false, "schema_version": 3, "solution": true, "task": false}
+#| export settings.py
+def load_settings(environ: Mapping[str, str]) -> Settings:
+    """Read the whole configuration, or say everything that is wrong with it.
+
+    Args:
+        environ: variable names to texts, as `os.environ`; not changed.
+
+    Returns:
+        The settings. Texts come without surrounding white space, blank counts as missing, whole numbers are ints.
+
+    Raises:
+        SettingsError: one line in `problems` per variable that is missing, malformed, out of bounds or unknown
+            (PREFIX and no such field, with the closest known name). No line shows a secret.
+
+    Source: The twelve-factor app, "III. Config".
+
+    >>> required = {"DATABASE_URL": "postgresql://db/a", "OPENAI_BASE_URL": "http://m/v1", "OPENAI_API_KEY": "k"}
+    >>> models = {"ASSISTANT_CHAT_MODEL": "small", "ASSISTANT_EMBEDDING_MODEL": "vectors"}
+    >>> load_settings({**required, **models, "ASSISTANT_RETRIEVAL_K": "5"}).retrieval_k
+    5
+    """
+    ### BEGIN SOLUTION
+    values: dict[str, Any] = {}
+    problems: list[str] = []
+
+    def read(variable: Variable, default: Any) -> Any:
+        name, found = variable.name, environ.get(variable.name, "").strip()
+        if variable.unit:
+            low, high, unit = variable.minimum, variable.maximum, variable.unit
+            value = read_number(environ, name, default=default, minimum=low, maximum=high, unit=unit)
+            if variable.is_whole and value != int(value):
+                raise SettingsError(f"{name}={found} is not a whole number of {unit}: correct or unset it.")
+            return int(value) if variable.is_whole else value
+        if not found and default is MISSING:
+            raise SettingsError(f"{name} is missing: set it.")
+        starts = tuple(f"{scheme}://" for scheme in variable.schemes)
+        if found and starts and not found.startswith(starts):
+            raise SettingsError(f"{name}={redact_url(found)} must start with {' or '.join(starts)}.")
+        return found or default
+
+    for item in fields(Settings):
+        try:
+            values[item.name] = read(item.metadata["variable"], item.default)
+        except SettingsError as error:
+            problems.extend(error.problems)
+    known = [item.metadata["variable"].name for item in fields(Settings)]
+    for name in sorted(environ):
+        if name.startswith(PREFIX) and name not in known:
+            closest = difflib.get_close_matches(name, known, n=1, cutoff=0.0)[0]
+            problems.append(f"{name} is not a variable of this system: did you mean {closest}?")
+    if problems:
+        raise SettingsError(*problems)
+    return Settings(**values)
+    ### END SOLUTION
+
+
+def describe(settings: Settings) -> str:
+    """Say what the system runs with, for the log line at start-up and for `repr(settings)`.
+
+    Returns:
+        One line per field, `name = value`, numbers with their unit. Secrets are MASK, URLs go through `redact_url`.
+
+    Source: OWASP Logging Cheat Sheet, "Data to exclude".
+    """
+    ### BEGIN SOLUTION
+    lines = []
+    for item in fields(settings):
+        variable: Variable = item.metadata["variable"]
+        value = getattr(settings, item.name)
+        if variable.is_secret:
+            value = MASK
+        elif variable.schemes:
+            value = redact_url(value)
+        lines.append(f"{item.name} = {value} {variable.unit}".rstrip())
+    return "\n".join(lines)
+    ### END SOLUTION
+
+
+# %%
+os.environ["ASSISTANT_CHAT_MODEL"] = models.role("small").name
+os.environ["ASSISTANT_EMBEDDING_MODEL"] = models.role("embedding").name
+settings = load_settings(os.environ)
+settings  # its repr is your describe()
+
+# %% nbgrader={"grade": true, "grade_id": "m00-settings-basic", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
+with Check("m00-settings-basic") as check:
+    minimal = {
+        "DATABASE_URL": "postgresql://app:hunter2@db/assistant",
+        "OPENAI_BASE_URL": "http://models.internal/v1",
+        "OPENAI_API_KEY": "key-1",
+        "ASSISTANT_CHAT_MODEL": "small-1",
+        "ASSISTANT_EMBEDDING_MODEL": "vectors-1",
+    }
+
+    def problems_of(environ):
+        try:
+            return f"no error, but {load_settings(environ)!r}"
+        except NotImplementedError:
+            raise
+        except Exception as error:  # noqa: BLE001  whatever the loader raises is compared
+            return f"{type(error).__name__}: {error}"
+
+    def mentions(text, *names):
+        return text.startswith("SettingsError") and all(name in text for name in names)
+
+    check.call(load_settings, minimal).has(
+        database_url="postgresql://app:hunter2@db/assistant", chat_model="small-1", tokenizer_file=None, max_attempts=1,
+        problem="wrong settings",
+        why="the five required texts are set; every other field keeps its default",
+        hint="an optional field's default stands in the field itself",
+    )  # fmt: skip
+    check.call(load_settings, {**minimal, "ASSISTANT_RETRIEVAL_K": "5", "ASSISTANT_TEMPERATURE": "0.5", "HOME": "/"}).has(
+        retrieval_k=5, temperature=0.5,
+        problem="wrong settings",
+        why="both variables are within their bounds; HOME does not start with PREFIX",
+        hint="a field's metadata names its variable",
+    )  # fmt: skip
+    bad = {**minimal, "ASSISTANT_RETRIEVAL_K": "0", "ASSISTANT_EF_SEARCH": "many", "ASSISTANT_CHAT_MODEL": " "}
+    check.observe("load_settings with two bad numbers and one blank text", problems_of(bad)).satisfies(
+        lambda text: mentions(text, "ASSISTANT_RETRIEVAL_K", "ASSISTANT_EF_SEARCH", "ASSISTANT_CHAT_MODEL"),
+        expected="one SettingsError that names all three variables",
+        problem="not every problem was reported",
+        why="each problem that is missing here costs another deployment",
+        hint="collect first, raise once",
+    )
+    typo = {**minimal, "ASSISTANT_TEMPRATURE": "0"}
+    check.observe("load_settings with ASSISTANT_TEMPRATURE", problems_of(typo)).satisfies(
+        lambda text: mentions(text, "ASSISTANT_TEMPRATURE", "ASSISTANT_TEMPERATURE"),
+        expected="a SettingsError with the unknown name and the closest known one",
+        problem="a misspelt variable went unnoticed",
+        why="the operator believes that it is set",
+        hint="which names with PREFIX are left when every field has taken its own?",
+    )
+    ### BEGIN HIDDEN TESTS
+    with check.hidden():
+        nudge = "go through the contract sentence by sentence"
+        check.observe("hidden", problems_of({})).satisfies(
+            lambda text: mentions(text, *minimal), expected="", why="all required variables are missing", hint=nudge
+        )
+        check.observe("hidden", problems_of({**minimal, "ASSISTANT_CANDIDATE_K": "2.5"})).satisfies(
+            lambda text: mentions(text, "ASSISTANT_CANDIDATE_K"),
+            expected="",
+            why="half a chunk cannot be counted: a whole number is required",
+            hint=nudge,
+        )
+        both = {**minimal, "ASSISTANT_TIMEOUT": "5", "ASSISTANT_DEADLINE_S": "-1", "OPENAI_API_KEY": ""}
+        check.observe("hidden", problems_of(both)).satisfies(
+            lambda text: mentions(text, "ASSISTANT_TIMEOUT_S", "ASSISTANT_DEADLINE_S", "OPENAI_API_KEY"),
+            expected="",
+            why="unknown, malformed and missing variables belong into the same report",
+            hint=nudge,
+        )
+        check.observe("hidden", problems_of(both)).satisfies(
+            lambda text: "DATABASE_URL" not in text and "ASSISTANT_CHAT_MODEL" not in text,
+            expected="",
+            why="variables without a problem are not in the report",
+            hint=nudge,
+        )
+        rich = {
+            **minimal,
+            "ASSISTANT_CHUNK_SIZE_TOKENS": "4e2",
+            "ASSISTANT_LARGE_MODEL": "big-1",
+            "ASSISTANT_TIMEOUT_S": "7.5",
+        }
+        check.call(load_settings, rich).has(
+            chunk_size_tokens=400, large_model="big-1", timeout_s=7.5, why="each field has its own variable", hint=nudge
+        )
+        check.call(load_settings, {**rich, "ASSISTANT_EF_SEARCH": "3.0"}).satisfies(
+            lambda loaded: len("abcdefgh"[: loaded.ef_search]) == 3,
+            expected="",
+            why="whole numbers are used as sizes and indices",
+            hint=nudge,
+        )
+        check.observe("hidden", problems_of({**minimal, "OPENAI_BASE_URL": "models.internal/v1"})).satisfies(
+            lambda text: mentions(text, "OPENAI_BASE_URL"),
+            expected="",
+            why="a URL needs one of its schemes",
+            hint=nudge,
+        )
+    ### END HIDDEN TESTS
+
+# %% nbgrader={"grade": true, "grade_id": "m00-settings-secrets", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
+with Check("m00-settings-secrets") as check:
+    minimal = {
+        "DATABASE_URL": "postgresql://app:hunter2@db/assistant",
+        "OPENAI_BASE_URL": "http://models.internal/v1",
+        "OPENAI_API_KEY": "sk-live-77",
+        "ASSISTANT_CHAT_MODEL": "small-1",
+        "ASSISTANT_EMBEDDING_MODEL": "vectors-1",
+    }
+
+    def problems_of(environ):
+        try:
+            return f"no error, but {type(load_settings(environ)).__name__}"
+        except NotImplementedError:
+            raise
+        except Exception as error:  # noqa: BLE001  whatever the loader raises is compared
+            return f"{type(error).__name__}: {error}"
+
+    check.call(describe, load_settings(minimal)).satisfies(
+        lambda text: "sk-live" not in text and "hunter2" not in text and "app:***@db" in text,
+        expected="no key, no password, but the rest of the database URL",
+        problem="the start-up log shows a secret, or hides too much",
+        why="this text goes to every log; user and host are what a reader needs",
+        hint="a field's metadata says whether it is a secret or a URL",
+    ).satisfies(
+        lambda text: "retrieval_k = " in text and "chat_model = small-1" in text and len(text.splitlines()) >= 20,
+        expected="one line `name = value` per field",
+        problem="a field is not described",
+        why="the value that a service really runs with is the first question of every incident",
+        hint="walk over the fields, not over a list of your own",
+    )
+    check.call(load_settings, {**minimal, "OPENAI_API_KEY": "sk-live-77\n"}).has(
+        api_key="sk-live-77",
+        problem="white space around a text was kept",
+        why="secrets mounted as files often end in a newline, which is not allowed in an HTTP header",
+        hint="trim texts as you trim numbers",
+    )
+    check.observe(
+        "load_settings with a wrong DATABASE_URL", problems_of({**minimal, "DATABASE_URL": "mysql://a:hunter2@h/d"})
+    ).satisfies(
+        lambda text: text.startswith("SettingsError") and "DATABASE_URL" in text and "hunter2" not in text,
+        expected="a SettingsError that names DATABASE_URL without its password",
+        problem="the error shows a secret, or there is none",
+        why="errors are logged, too",
+        hint="you wrote a function for this",
+    )
+    ### BEGIN HIDDEN TESTS
+    with check.hidden():
+        nudge = "follow every place where a value can enter a text"
+        unknown = {**minimal, "ASSISTANT_APIKEY": "sk-test-42"}
+        check.observe("hidden", problems_of(unknown)).satisfies(
+            lambda text: "ASSISTANT_APIKEY" in text and "sk-test" not in text,
+            expected="",
+            why="an unknown variable may hold a secret under a wrong name",
+            hint=nudge,
+        )
+        keyed = {
+            **minimal,
+            "OPENAI_BASE_URL": "https://sam:Zk9@m.internal/v1?api_key=Zk9",
+            "ASSISTANT_MAX_ATTEMPTS": "4",
+        }
+        check.call(describe, load_settings(keyed)).satisfies(
+            lambda text: "Zk9" not in text and "m.internal" in text and "max_attempts = 4" in text,
+            expected="",
+            why="every URL may carry a secret",
+            hint=nudge,
+        )
+        check.observe(
+            "hidden", problems_of({**minimal, "DATABASE_URL": "host=db password=Zk9", "OPENAI_API_KEY": " "})
+        ).satisfies(
+            lambda text: text.startswith("SettingsError") and "OPENAI_API_KEY" in text and "Zk9" not in text,
+            expected="",
+            why="not everything in a URL variable is a URL",
+            hint=nudge,
+        )
+    ### END HIDDEN TESTS
+
+# %% [markdown]
+# You should see one line per field and `***` where secrets are. **The trade-off:** strictness about unknown variables catches typos today and breaks a *rollback* tomorrow, when an older version meets a newer variable. We are strict because the prefix is ours alone; on a platform that injects variables you would warn instead.
+
+# %% [markdown] nbgrader={"grade": false, "grade_id": "m00-reload-goal", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# ### Exercise 4 · Keep the last good configuration
+#
+# *12 minutes · difficulty 2 of 3 · 5 points.* **Why production cares:** configuration pushes cause a large share of outages. A process that is serving should survive a broken push, say so, and never run on half of it.
+#
+# **Contract.** `SettingsHolder(load)` loads once; that error reaches the caller, because there is nothing good to fall back to. `current` is the last configuration that loaded; reading it never waits, also not while `load` is slow. `reload()` calls `load` once and returns a list of problems: empty when the new one is in place; otherwise the old one stays, whatever `load` raised. Two threads may reload at once: the result of an *older* load must never replace that of a newer one. The holder knows nothing about what it holds.
+#
+# **By hand.** `load` gives A, then fails, then gives B: `current` is A, `reload()` → `["…"]`, still A, `reload()` → `[]`, now B.
+#
+# <details><summary>Hint 1: where to look</summary>`threading.Lock`, and what Python guarantees about assigning one attribute.</details>
+# <details><summary>Hint 2: the idea</summary>Build the new value aside, then swap one reference. Readers need no lock for that; writers need one around load *and* swap.</details>
+# <details><summary>Hint 3: pseudocode</summary>
+#
+#     reload: with the writers' lock
+#         try load -> swap the reference, no problems
+#         settings error -> its problems
+#         any other error -> one line, type and message
+# </details>
+
+# %% nbgrader={"grade": false, "grade_id": "m00-reload", "locked": false, "schema_version": 3, "solution": true, "task": false}
+#| export settings.py
+Loaded = TypeVar("Loaded")
+
+
+class SettingsHolder(Generic[Loaded]):
+    """The configuration of a running process: replaced as a whole, and only by one that loads.
+
+    Args:
+        load: builds a configuration from scratch; slow at times, and may raise anything. Its error ends the first load.
+
+    Source: the "last known good" pattern of configuration rollouts (Google SRE Workbook, chapter 15).
+
+    >>> holder = SettingsHolder(lambda: {"retrieval_k": 3})
+    >>> holder.reload(), holder.current
+    ([], {'retrieval_k': 3})
+    """
+
+    def __init__(self, load: Callable[[], Loaded]) -> None:
+        ### BEGIN SOLUTION
+        self._load = load
+        self._one_reload = threading.Lock()
+        self._current = load()
+        ### END SOLUTION
+
+    @property
+    def current(self) -> Loaded:
+        """The last configuration that loaded. Never waits for a reload, never changes in place."""
+        ### BEGIN SOLUTION
+        return self._current
+        ### END SOLUTION
+
+    def reload(self) -> list[str]:
+        """Replace the configuration, or keep it; safe from several threads, the newest load wins.
+
+        Returns:
+            No problem, or every problem in one line each: those of a SettingsError, else the error's type and message.
+        """
+        ### BEGIN SOLUTION
+        with self._one_reload:
+            try:
+                self._current = self._load()
+            except SettingsError as error:
+                return list(error.problems)
+            except Exception as error:  # noqa: BLE001  whatever the new configuration breaks, the old one stays
+                return [f"{type(error).__name__}: {error}"]
+        return []
+        ### END SOLUTION
+
+
+# %%
+pushed = {**os.environ}
+holder = SettingsHolder(lambda: load_settings(pushed))
+pushed["ASSISTANT_TIMEOUT_S"] = "30s"  # somebody's push, at night
+print(holder.reload(), "still running with", holder.current.timeout_s, "seconds")
+
+# %% nbgrader={"grade": true, "grade_id": "m00-reload-basic", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
+with Check("m00-reload-basic") as check:
+
+    def serve(*results):
+        """A load function that gives these results in turn; exceptions are raised, and the last one stays."""
+        queue = list(results)
+
+        def load():
+            result = queue.pop(0) if len(queue) > 1 else queue[0]
+            if isinstance(result, Exception):
+                raise result
+            return result
+
+        return load
+
+    holder = SettingsHolder(serve("A", "B", SettingsError("K is missing", "T is nan"), "C"))
+    check.observe("SettingsHolder(load).current", holder.current).equals(
+        "A", why="the constructor loads once", hint="what does the holder hold before the first reload?"
+    )
+    check.observe("reload() with a good configuration", [holder.reload(), holder.current]).equals(
+        [[], "B"], why="no problems, and the new configuration is current", hint="swap, then report nothing"
+    )
+    check.observe("reload() with a broken configuration", [holder.reload(), holder.current]).equals(
+        [["K is missing", "T is nan"], "B"],
+        problem="a broken configuration got through, or its problems did not",
+        why="load raised a SettingsError with two problems; the last good configuration is B",
+        hint="a SettingsError carries its problems",
+    )
+    check.observe("reload() after the repair", [holder.reload(), holder.current]).equals(
+        [[], "C"], why="one failure must not stop later reloads", hint="what state does a failed reload leave behind?"
+    )
+    check.call(SettingsHolder, serve(SettingsError("K is missing"))).raises(
+        SettingsError, mentions=("K is missing",), why="without a first configuration there is nothing to serve",
+        hint="which errors does the constructor swallow?",
+    )  # fmt: skip
+    ### BEGIN HIDDEN TESTS
+    with check.hidden():
+        nudge = "write down what current is after each step"
+        other = SettingsHolder(
+            serve({"k": 3, "old": 1}, {"k": 4}, SettingsError("x"), SettingsError("y", "z"), {"k": 5})
+        )
+        steps = [[other.reload(), other.current] for _ in range(4)]
+        check.observe("hidden", steps).equals(
+            [[[], {"k": 4}], [["x"], {"k": 4}], [["y", "z"], {"k": 4}], [[], {"k": 5}]],
+            why="each reload replaces the whole configuration or nothing of it",
+            hint=nudge,
+        )
+        check.call(SettingsHolder, serve(OSError("no such file"))).raises(
+            OSError, mentions=("no such file",), why="the first load's error reaches the caller", hint=nudge
+        )
+    ### END HIDDEN TESTS
+
+# %% nbgrader={"grade": true, "grade_id": "m00-reload-breaking", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
+import threading
+
+with Check("m00-reload-breaking") as check:
+
+    def in_thread(function):
+        """Run in a thread of its own; returns the thread and the list that the result will be in."""
+        result = []
+        thread = threading.Thread(target=lambda: result.append(function()), daemon=True)
+        thread.start()
+        return thread, result
+
+    def failing_with(error):
+        state = {"loads": 0}
+
+        def load():
+            state["loads"] += 1
+            if state["loads"] > 1:
+                raise error
+            return "A"
+
+        return load
+
+    disk = SettingsHolder(failing_with(OSError("disk is gone")))
+    check.observe("reload() when load raises OSError: problems mention it", disk.reload()).satisfies(
+        lambda problems: isinstance(problems, (list, tuple)) and "disk is gone" in " ".join(problems),
+        expected="a list with the error's message in it",
+        problem="an unexpected error escaped, or vanished",
+        why="a file share or a secret store fails in its own ways; serving must go on, and somebody must hear of it",
+        hint="a SettingsError is not the only thing that load can raise",
+    )
+    check.observe("current afterwards", disk.current).equals(
+        "A", why="nothing was loaded", hint="keep the old reference"
+    )
+
+    entered, release = threading.Event(), threading.Event()
+    loads = []
+
+    def slow_load():
+        loads.append(len(loads))
+        if len(loads) > 1:
+            entered.set()
+            release.wait(10)
+        return f"configuration {len(loads)}"
+
+    slow = SettingsHolder(slow_load)
+    reloading, _ = in_thread(slow.reload)
+    entered.wait(5)
+    reading, seen = in_thread(lambda: slow.current)
+    reading.join(2)
+    seen_in_time = list(seen)
+    release.set()
+    reloading.join(5)
+    check.observe("current, read while another thread's load is slow", seen_in_time).equals(
+        ["configuration 1"],
+        problem="the reader waited, or saw an unfinished configuration",
+        why="requests keep coming while a secret store takes its time",
+        hint="who really needs the lock, and what is current between two loads?",
+    )
+    ### BEGIN HIDDEN TESTS
+    with check.hidden():
+        nudge = "imagine two threads in reload, the first one slower than the second"
+        turn = iter(["first", "older", "newer"])
+        started, go_on = threading.Event(), threading.Event()
+
+        def racing_load():
+            mine = next(turn)
+            if mine == "older":
+                started.set()
+                go_on.wait(10)
+            return mine
+
+        racing = SettingsHolder(racing_load)
+        slow_thread, _ = in_thread(racing.reload)
+        started.wait(5)
+        fast_thread, _ = in_thread(racing.reload)
+        fast_thread.join(0.3)
+        go_on.set()
+        slow_thread.join(5)
+        fast_thread.join(5)
+        check.observe("hidden", racing.current).equals(
+            "newer",
+            problem="an older configuration won",
+            why="the load that started last has the newest state",
+            hint=nudge,
+        )
+        for error in [RuntimeError("token store"), KeyError("region"), ValueError("bad yaml")]:
+            fragile = SettingsHolder(failing_with(error))
+            check.observe("hidden", [bool(fragile.reload()), fragile.current, bool(fragile.reload())]).equals(
+                [True, "A", True], why="whatever load raises, the last good configuration stays", hint=nudge
+            )
+        check.observe("hidden", len(loads)).equals(
+            2, why="each reload loads exactly once", hint="how often do you call load?"
+        )
+    ### END HIDDEN TESTS
+
+# %% [markdown]
+# You should see a problem that names the variable, the text and the bounds, and a process that runs on. Without the holder the same push is a crash loop: the process dies, restarts, reads the same broken variable, and dies again.
+
+# %% [markdown]
+# ## 8 · Break it
+#
+# Three things happen to this system tonight, one at a time: the endpoint's **port** changes, the **embedding model** is replaced by one with other dimensions, the **document** with the right answer is deleted. Your `Settings` has the fields that `config` had, so it fits into `ask` unchanged. The traces come shuffled. Read them and write down which fault is which.
+
+# %%
+other_model = (
+    models.role("small").name if models.connect().profile.fast_embedding is None else models.role("fast_embedding").name
+)
+
+
+def without_document():
+    with db.transaction(force_rollback=True):  # the deletion is undone on the way out
+        db.execute("DELETE FROM m00_documents WHERE id = %s", (right.id,))
+        return ask(incident.text, settings)
+
+
+faults = {
+    "port": lambda: ask(incident.text, replace(settings, base_url="http://127.0.0.1:9/v1")),
+    "embedding model": lambda: ask(incident.text, replace(settings, embedding_model=other_model)),
+    "document": without_document,
+}
+order = np.random.default_rng(SEED).permutation(list(faults))
+tonight = {letter: faults[name]() for letter, name in zip("ABC", order, strict=True)}
+
+
+# %%
+def line(trace):
+    found = [f"{name} {similarity}" for name, similarity in trace["found"][:2]]
+    stages = " → ".join(f"{name} {ms:.0f} ms" for name, ms in trace["ms"].items())
+    return {"stages": stages, "error": trace["error"][:90], "found": ", ".join(found), "answer": trace["answer"][:70]}
+
+
+pd.DataFrame({letter: line(trace) for letter, trace in tonight.items()}).T.style.set_properties(
+    **{"text-align": "left"}
+)
+
+# %%
+diagnosis = {"A": "port", "B": "port", "C": "port"}  # your reading of the table: port, embedding model, document
+
+for letter, name in zip("ABC", order, strict=True):
+    print(letter, "was", name, "✓" if diagnosis[letter] == name else "")
+
+# %% [markdown]
+# Two faults are loud: a stage stops, the trace names it, any alert would fire. The third leaves a trace that looks *healthy*, with normal times, a normal similarity and a fluent answer. Dashboards for latency and errors, the ones you already know how to build, cannot see it. Only an evaluation can, and that is why modules 5 and 9 exist.
+#
+# Loud faults can be kept out altogether. Give the holder a `load` that *tries* a configuration before it accepts it:
+
+
+# %%
+def probed(environ):
+    """Settings whose endpoint has answered once."""
+    loaded = load_settings(environ)
+    client_of(loaded.base_url, loaded.api_key).models.list()
+    return loaded
+
+
+pushed = {**os.environ}
+serving = SettingsHolder(lambda: probed(pushed))
+pushed["OPENAI_BASE_URL"] = "http://127.0.0.1:9/v1"
+print(serving.reload(), "· still answering:", bool(ask(incident.text, serving.current)["answer"]))
+
+# %% [markdown]
+# ## 9 · Where the system stands
+#
+# The frozen `k` is in place. Measure the system as it now is, on the dev questions, and write the scoreboard's first row. Every later module adds one; the columns stay.
+
+
+# %%
+def answer(question):
+    trace = ask(question, settings)
+    ranked = [name for name, _ in trace["found"]]
+    return scoreboard.Answer(trace["answer"], ranked, sum(usd(trace, settings).values()))
+
+
+row = scoreboard.row(scoreboard.judge(answer, dev), library)
+scoreboard.record(MODULE, row)
+scoreboard.table().round(2)
+
+# %% [markdown]
+# And the incident? Ask again, twenty times each: with the new `k`, and with the outdated document out of the index, which is what ingestion should have done with a superseded page.
+
+# %%
+with_new_k = Counter(kind_of(incident, ask(incident.text, settings)["answer"]) for _ in range(20))
+with db.transaction(force_rollback=True):
+    db.execute("DELETE FROM m00_documents WHERE id = %s", (outdated.id,))
+    without_outdated = Counter(kind_of(incident, ask(incident.text, settings)["answer"]) for _ in range(20))
+counts = {"inherited": before, f"k = {settings.retrieval_k}": with_new_k, "outdated page removed": without_outdated}
+pd.DataFrame(counts, index=kinds).fillna(0).astype(int).rename_axis("answers of 20")
+
+# %%
+display(
+    Markdown(
+        f"The dangerous answer went from **{before['outdated']} of 20** to **{without_outdated['outdated']} of 20** when one "
+        f"stale row left the index, and stayed at {with_new_k['outdated']} when we only turned a knob. The right answer came "
+        f"{without_outdated['right']} times: the number now has to be read out of a table, which is generation's problem. "
+        "One incident, two stages, and the model's name never mattered."
+    )
+)
+
+# %% [markdown]
+# ## What you take away
+#
+# 1. A wrong answer is a symptom. Its cause sits in a stage: ingestion, retrieval, generation or configuration.
+# 2. AI systems fail *silently*: status 200, normal latency, wrong content. Errors and percentiles do not cover that.
+# 3. Measure distributions over a judged set, not one answer that you liked.
+# 4. Each document in the prompt is bought: with tokens, latency, and room in a finite window.
+# 5. Configuration is input. Validate all of it at once, keep secrets out of every text, keep the last good one.
+#
+# **When not to do this.** A script that you run by hand needs no holder and no strict prefix. And where a platform already validates configuration against a schema, use that: a second validator is a second truth.
+#
+# **On call.** *The assistant's p95 has halved overnight, the error rate is zero, and support is happy about the speed. Do you page anyone?*
+#
+# <details><summary>One answer</summary>Look before you celebrate. A faster path often means less work: fewer documents found after a failed re-index, shorter prompts, a cheaper fallback model. Compare the number of documents in the prompt, input tokens and the share of right answers on the golden set with yesterday's. If they fell, that is an incident, in which nothing is red.</details>
+#
+# **Primary sources.** Adam Wiggins, *The Twelve-Factor App*, "III. Config". Lewis et al., *Retrieval-Augmented Generation for Knowledge-Intensive NLP Tasks*, NeurIPS 2020.
