@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import yaml
-
 from coursekit import manifest, settings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -50,7 +49,10 @@ SMALL_COURSE: dict[str, Any] = {
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No variable of the person who runs the tests changes what they test; nbgrader finds alembic."""
     for name in list(os.environ):
-        if name.startswith(("COURSE_", "OPENAI_", "ASSISTANT_", "JPY_")) or name in {"DATABASE_URL", "NBGRADER_EXECUTION"}:
+        if name.startswith(("COURSE_", "OPENAI_", "ASSISTANT_", "JPY_")) or name in {
+            "DATABASE_URL",
+            "NBGRADER_EXECUTION",
+        }:
             monkeypatch.delenv(name)
     monkeypatch.setenv("PATH", f"{Path(os.sys.executable).parent}{os.pathsep}{os.environ['PATH']}")  # type: ignore[attr-defined]
 

@@ -9,7 +9,9 @@ import nbformat
 from nbformat import NotebookNode
 
 
-def nbgrader_metadata(grade_id: str, *, points: float | None = None, solution: bool = False, locked: bool = False) -> dict[str, Any]:
+def nbgrader_metadata(
+    grade_id: str, *, points: float | None = None, solution: bool = False, locked: bool = False
+) -> dict[str, Any]:
     """The metadata that nbgrader wants on a cell."""
     data: dict[str, Any] = {
         "grade": points is not None,
@@ -45,7 +47,7 @@ def first_module(solution: str = "return a + b") -> list[NotebookNode]:
         code("%load_ext coursekit", "load"),
         code("from coursekit.checks import Check", "imports"),
         code(
-            "#| export adding.py\ndef add(a: float, b: float) -> float:\n    \"\"\"Add.\"\"\"\n"
+            '#| export adding.py\ndef add(a: float, b: float) -> float:\n    """Add."""\n'
             f"    ### BEGIN SOLUTION\n    {solution}\n    ### END SOLUTION",
             "solution",
             **nbgrader_metadata("a1-add", solution=True),

@@ -259,7 +259,8 @@ def run(
     """
     from rich.console import Console
 
-    from coursekit import running, running_report
+    from coursekit.running import report as running_report
+    from coursekit.running import runner as running
 
     _, course = _course()
     console = Console()
@@ -270,6 +271,8 @@ def run(
     for result in results:
         if not result.ok:
             console.print(running_report.failure_panel(result))
+    if any(result.status == "interrupted" for result in results):
+        raise KeyboardInterrupt
     sys.exit(0 if all(result.ok for result in results) else 1)
 
 

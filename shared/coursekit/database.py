@@ -23,9 +23,11 @@ import psycopg
 from pgvector.psycopg import register_vector
 from psycopg import errors
 
-from coursekit import postgres_admin, postgres_urls, settings
+from coursekit import settings
 from coursekit.errors import DatabaseError
-from coursekit.scratch_names import is_leftover, is_scratch, new_name
+from coursekit.postgres import admin as postgres_admin
+from coursekit.postgres import urls as postgres_urls
+from coursekit.postgres.scratch_names import is_leftover, is_scratch, new_name
 
 STUDY_DATABASE = "course"
 
@@ -54,7 +56,7 @@ def server_url() -> str:
     if here.database_url:
         return here.database_url
     try:
-        from coursekit import embedded_postgres
+        from coursekit.postgres import embedded as embedded_postgres
     except ModuleNotFoundError as error:  # fcntl, pwd: Windows
         raise DatabaseError(
             "there is no embedded Postgres on this platform. Use WSL, or start one "
@@ -66,7 +68,7 @@ def server_url() -> str:
 def stop_embedded() -> None:
     """Let go of the embedded server now; it stops unless another process uses it. For a command's own cleanup."""
     with suppress(ModuleNotFoundError):
-        from coursekit import embedded_postgres
+        from coursekit.postgres import embedded as embedded_postgres
 
         embedded_postgres.release_all()
 
@@ -151,7 +153,7 @@ def notebook_url() -> str:
     here = settings.load()
     if here.mode == "study":
         return study_url()
-    if os.environ.get("COURSE_DATABASE_READY") == "1":
+    if here.database_ready:
         if not here.database_url:
             raise DatabaseError("COURSE_DATABASE_READY=1 is set, but DATABASE_URL is not. Set it, or unset the former.")
         return here.database_url
@@ -200,14 +202,14 @@ def describe(url: str) -> ServerInfo:
 
 
 def _socket_url(socket_dir: Path) -> str:
-    from coursekit.embedded_postgres import PORT
+    from coursekit.postgres.embedded import PORT
 
     return postgres_urls.build({"user": "postgres", "host": str(socket_dir), "port": str(PORT), "dbname": "postgres"})
 
 
 def _is_embedded(url: str) -> bool:
     try:
-        from coursekit.embedded_postgres import socket_dir_for
+        from coursekit.postgres.embedded import socket_dir_for
     except ModuleNotFoundError:
         return False
     return postgres_urls.parse(url).get("host") == str(socket_dir_for(settings.load().state_dir / "postgres"))

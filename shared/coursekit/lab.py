@@ -31,6 +31,7 @@ def start(
         say(f"copied to {where.workspace_dir.name}/: {', '.join(copied)}")
     say("starting Postgres ...")
     database.server_url()
+    database.drop_leftovers()
     opening = f"/lab/tree/{where.workspace_dir.name}/{course.modules[0].id}/{course.modules[0].id}.ipynb"
     command = [
         sys.executable, "-m", "jupyterlab",

@@ -166,6 +166,9 @@ class Generator:
 
     def distribution(self, state: _State) -> Distribution:
         """The next-token distribution at temperature 1."""
+        if state.alive and self._wander == 0.0:
+            mass = self._pointer_mass(state)
+            return Distribution(np.array(list(mass)), np.array(list(mass.values())))
         free = self._free_distribution(state)
         if not state.alive:
             return free

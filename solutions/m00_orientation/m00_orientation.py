@@ -112,7 +112,7 @@ def stage(trace, name):
         trace["error"] = f"{name}: {type(error).__name__}: {error}"
         raise
     finally:
-        trace["ms"][name] = (time.perf_counter() - start) * 1000
+        trace["ms"][name] = round((time.perf_counter() - start) * 1000, 1)
 
 
 def ask(question, config):
@@ -146,7 +146,7 @@ def ask(question, config):
 # %%
 incident = next(question for question in library.golden if question.id == "q013")
 trace = ask(incident.text, config)
-display(Markdown(f"> **Support:** {incident.text}\n>\n> **Assistant:** {trace['answer']}"))
+display(Markdown(f"> **Support:** {incident.text}\n>\n> **Assistant:** {trace['answer'].replace('*', '')}"))
 
 # %% [markdown]
 # Fluent, short, and wrong. What does the trace say about *why*? `found` holds the search result; we put the documents' front matter beside it, which the system never stored. Grade 2 means that a human judged: this document answers the question.
@@ -177,7 +177,7 @@ outdated = library.document(right.supersedes)
 rank = [name for name, _ in trace["found"]].index(right.id) + 1
 display(
     Markdown(
-        f"The right answer stands in `{right.id}`, at **rank {rank}**, in the line `{incident.passage.quote}`. Rank 1 is "
+        f"The right answer stands in `{right.id}`, at **rank {rank}**, in the line `{incident.passage.quote.replace('`', '')}`. Rank 1 is "
         f"`{outdated.id}`, replaced {(right.updated - outdated.updated).days} days later and written in the very words of "
         "the question. Its replacement hides the number in a table. The index kept neither dates nor `superseded_by`, so "
         "neither the search nor the model could know."
@@ -270,51 +270,39 @@ class SettingsError(ValueError):
 {key: value for key, value in trace.items() if key != "found"}
 
 # %% [markdown]
-# Two things deserve a second look. `config` is in there, key and database URL included: whatever ships these traces ships credentials. You repair that first. And `tokens` says how much text the embedding model was *billed* for. How much of a document did it *read*? Embed the longest one whole, then only its first half, and compare: 1.0 means the same vector.
+# Two things deserve a second look. `config` is in there, key and database URL included: whatever ships these traces ships credentials. You repair that first. And `tokens` says what you were *billed* for, not what was *read*. Test it: give one document two different endings, embed both versions and compare. 1.0 means the same vector, so the ending made no difference.
 
 # %%
-guess_similarity = 0.85  # a colleague's guess: write yours before you run this cell
+guess_shortest, guess_longest = 0.95, 0.98  # a colleague's guesses: write yours before you run this cell
 
-longest = max(library.documents, key=lambda document: len(document.text))
-(whole, half), billed_tokens = embed([longest.text, longest.text[: len(longest.text) // 2]], config)
-print(f"guessed {guess_similarity:.2f}, measured {float(whole @ half):.4f} for {longest.id}")
-
-
-# %%
-def words_read(document):
-    """The shortest beginning of a document, in words, that already has the whole document's vector."""
-    words, low, high = document.text.split(" "), 1, len(document.text.split(" "))
-    (whole,), _ = embed([document.text], config)
-    while low < high:
-        middle = (low + high) // 2
-        (part,), _ = embed([" ".join(words[:middle])], config)
-        low, high = (low, middle) if part @ whole > 0.9999 else (middle + 1, high)
-    return low
-
-
-reading = pd.DataFrame(
-    {"read": [words_read(document) for document in library.documents]},
-    index=[document.id for document in library.documents],
+by_length = sorted(library.documents, key=lambda document: len(document.text))
+endings = ["\n\nCorrection: all of the above is wrong.", "\n\nThe canteen opens at noon."]
+pairs = [embed([document.text + ending for ending in endings], config)[0] for document in (by_length[0], by_length[-1])]
+measured = [float(first @ second) for first, second in pairs]
+names = [f"shortest: {by_length[0].id}", f"longest: {by_length[-1].id}"]
+title = "One document with two endings: how alike are the vectors?"
+axes = plots.guess_and_measurement(
+    names, [guess_shortest, guess_longest], measured, unit="cosine similarity", title=title
 )
-reading["never read"] = [len(document.text.split(" ")) for document in library.documents] - reading["read"]
 
 # %%
-axes = reading.sort_values("never read").plot.barh(
-    stacked=True, figsize=(7.2, 5.6), color=[plots.BLUE, plots.ORANGE], width=0.75, fontsize=7.5
+window = models.role("embedding").context_window
+billed = pd.Series({document.id: embed([document.text], config)[1] for document in library.documents}).sort_values()
+tokens = pd.DataFrame({"inside the window": billed.clip(upper=window), "beyond it": (billed - window).clip(lower=0)})
+axes = tokens.plot.barh(stacked=True, figsize=(7.2, 5.4), color=[plots.BLUE, plots.ORANGE], width=0.75, fontsize=7.5)
+axes.set(
+    xlabel="tokens, as billed by the endpoint", title=f"What the index knows of each document (window: {window} tokens)"
 )
-axes.set_xlabel("words of the document")
-axes.set_title("What the index knows of each document")
 axes.legend(loc="lower right")
 plt.show()
 
 # %%
-share = reading["never read"].sum() / reading.to_numpy().sum()
-cut = (reading["never read"] > 0).sum()
+beyond = tokens["beyond it"]
 display(
     Markdown(
-        f"**{cut} of {len(reading)} documents** are longer than the model's window of "
-        f"{models.role('embedding').context_window} tokens; **{share:.0%} of all words** have no influence on any search. "
-        "No error, no warning, and the bill covers every token. Module 2 answers with chunks."
+        f"**{(beyond > 0).sum()} of {len(tokens)} documents** are longer than the embedding model's window, and about "
+        f"**{beyond.sum() / billed.sum():.0%} of all tokens** lie beyond it: paid for, never read, in no search. No error "
+        "and no warning. (Tokenizers count differently, so take the share as an estimate.) Module 2 answers with chunks."
     )
 )
 
@@ -542,7 +530,7 @@ def evaluate(config, repeats=1):
     rows = []
     for question in [question for question in dev for _ in range(repeats)]:
         trace = ask(question.text, config)
-        rows.append({"question": question, "category": question.category, "verdict": verdict(question, trace), **trace})
+        rows.append({"golden": question, "category": question.category, "verdict": verdict(question, trace), **trace})
     return pd.DataFrame(rows)
 
 
@@ -565,7 +553,7 @@ def percent(hits):
 
 
 verdicts = baseline["verdict"]
-is_answerable = baseline["question"].map(lambda question: question.answerable)
+is_answerable = baseline["golden"].map(lambda question: question.answerable)
 failed = verdicts[is_answerable & (verdicts != "right")]
 measured = [
     percent(verdicts[is_answerable] == "right"),
@@ -599,8 +587,8 @@ for kind, group in baseline[verdicts != "right"].groupby("verdict"):
     row = group.iloc[0]
     display(
         Markdown(
-            f"**{kind}** · *{row['question'].text}*<br>says: {(row['answer'] or row['error'])[:220].replace('*', '')}<br>"
-            f"should say: {row['question'].reference_answer[:220]}"
+            f"**{kind}** · *{row['golden'].text}*<br>says: {(row['answer'] or row['error'])[:220].replace('*', '')}<br>"
+            f"should say: {row['golden'].reference_answer[:220]}"
         )
     )
 
@@ -707,8 +695,10 @@ def read_number(
 # %%
 bounds = {"default": 30, "minimum": 0.1, "maximum": 600, "unit": "seconds"}
 for given in ["", "2.5", "1e2", "30s", "nan", "0"]:
-    with suppress(SettingsError) as _:
+    try:
         print(repr(given), "->", read_number({"TIMEOUT_S": given}, "TIMEOUT_S", **bounds))
+    except SettingsError as error:
+        print(repr(given), "->", error)
 
 # %% nbgrader={"grade": true, "grade_id": "m00-number-basic", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 with Check("m00-number-basic") as check:
@@ -779,7 +769,7 @@ with Check("m00-number-edge") as check:
 # %%
 def recall(row):
     """Share of the needed documents that reached the prompt; None where the question has no answer."""
-    needed = {passage.document for passage in row["question"].passages}
+    needed = {passage.document for passage in row["golden"].passages}
     pasted = {name for name, _ in row["found"][: row["config"]["retrieval_k"]]}
     return len(needed & pasted) / len(needed) if needed else None
 
@@ -798,7 +788,7 @@ def summarise(k):
     }
 
 
-sweep = pd.DataFrame([summarise(k) for k in (1, 2, 3, 4, 5, 6, 8)]).set_index("k")
+sweep = pd.DataFrame([summarise(k) for k in (1, 2, 3, 4, 6)]).set_index("k")
 sweep.round(2)
 
 # %%
@@ -1316,14 +1306,14 @@ with Check("m00-reload-basic") as check:
     ### END HIDDEN TESTS
 
 # %% nbgrader={"grade": true, "grade_id": "m00-reload-breaking", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
-import threading
+from threading import Event, Thread
 
 with Check("m00-reload-breaking") as check:
 
     def in_thread(function):
         """Run in a thread of its own; returns the thread and the list that the result will be in."""
         result = []
-        thread = threading.Thread(target=lambda: result.append(function()), daemon=True)
+        thread = Thread(target=lambda: result.append(function()), daemon=True)
         thread.start()
         return thread, result
 
@@ -1350,7 +1340,7 @@ with Check("m00-reload-breaking") as check:
         "A", why="nothing was loaded", hint="keep the old reference"
     )
 
-    entered, release = threading.Event(), threading.Event()
+    entered, release = Event(), Event()
     loads = []
 
     def slow_load():
@@ -1378,7 +1368,7 @@ with Check("m00-reload-breaking") as check:
     with check.hidden():
         nudge = "imagine two threads in reload, the first one slower than the second"
         turn = iter(["first", "older", "newer"])
-        started, go_on = threading.Event(), threading.Event()
+        started, go_on = Event(), Event()
 
         def racing_load():
             mine = next(turn)
@@ -1507,10 +1497,10 @@ pd.DataFrame(counts, index=kinds).fillna(0).astype(int).rename_axis("answers of 
 # %%
 display(
     Markdown(
-        f"The dangerous answer went from **{before['outdated']} of 20** to **{without_outdated['outdated']} of 20** when one "
-        f"stale row left the index, and stayed at {with_new_k['outdated']} when we only turned a knob. The right answer came "
-        f"{without_outdated['right']} times: the number now has to be read out of a table, which is generation's problem. "
-        "One incident, two stages, and the model's name never mattered."
+        f"The dangerous answer came **{before['outdated']} times of 20** from the inherited system, "
+        f"{with_new_k['outdated']} times with another `k`, and **{without_outdated['outdated']} times** once one stale row had "
+        f"left the index. The right answer still came only {without_outdated['right']} times: its number stands in a table "
+        "that somebody has to read, and that is generation's problem. One incident, two stages."
     )
 )
 

@@ -6,7 +6,6 @@ import ast
 from pathlib import Path
 
 import pytest
-
 from coursekit import exporting
 from coursekit.errors import ExportError
 from coursekit.exporting import Block, make_block, parse_file, prune, put, render_file
@@ -19,11 +18,16 @@ def _cell(body: str) -> str:
 
 
 def test_a_file_points_back_to_each_cell_and_parses() -> None:
-    text = render_file([Block("c1", '"""Adds."""\nimport math'), Block("c2", "def add(a, b):\n    return a + b")], NOTEBOOK)
+    text = render_file(
+        [Block("c1", '"""Adds."""\nimport math'), Block("c2", "def add(a, b):\n    return a + b")], NOTEBOOK
+    )
     assert ast.get_docstring(ast.parse(text)) == "Adds."
     assert f"# ── cell c2 of {NOTEBOOK} ──" in text
     assert "do not edit" in text.splitlines()[0]
-    assert parse_file(text) == [Block("c1", '"""Adds."""\nimport math'), Block("c2", "def add(a, b):\n    return a + b")]
+    assert parse_file(text) == [
+        Block("c1", '"""Adds."""\nimport math'),
+        Block("c2", "def add(a, b):\n    return a + b"),
+    ]
 
 
 def test_running_a_cell_again_replaces_its_block_in_place() -> None:
@@ -33,7 +37,10 @@ def test_running_a_cell_again_replaces_its_block_in_place() -> None:
 
 def test_another_cell_that_defines_the_same_name_replaces_the_first() -> None:
     blocks = [Block("c1", "def f():\n    return 1"), Block("c2", "B = 1")]
-    assert put(blocks, Block("c9", "def f():\n    return 2"), []) == [Block("c9", "def f():\n    return 2"), Block("c2", "B = 1")]
+    assert put(blocks, Block("c9", "def f():\n    return 2"), []) == [
+        Block("c9", "def f():\n    return 2"),
+        Block("c2", "B = 1"),
+    ]
 
 
 def test_blocks_stand_in_the_notebooks_order_whatever_order_they_ran_in() -> None:
@@ -56,7 +63,9 @@ def test_a_cell_that_is_not_plain_python_is_refused(body: str) -> None:
         make_block(_cell(body), "c1")
 
 
-@pytest.mark.parametrize("body", ["print('hi')", "A = 1\nf()", "for i in range(3):\n    pass", "A = 1\n'a late string'"])
+@pytest.mark.parametrize(
+    "body", ["print('hi')", "A = 1\nf()", "for i in range(3):\n    pass", "A = 1\n'a late string'"]
+)
 def test_a_cell_that_would_run_code_on_import_is_refused_with_its_line(body: str) -> None:
     with pytest.raises(ExportError, match=r"line \d+ of this cell .* would run on every import"):
         make_block(_cell(body), "c1")

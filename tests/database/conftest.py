@@ -20,7 +20,10 @@ from pathlib import Path
 
 import psutil
 import pytest
-from coursekit import database, embedded_postgres, postgres_account, postgres_setup
+from coursekit import database
+from coursekit.postgres import account as postgres_account
+from coursekit.postgres import embedded as embedded_postgres
+from coursekit.postgres import setup as postgres_setup
 
 
 @dataclass(frozen=True)

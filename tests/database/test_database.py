@@ -10,8 +10,10 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from coursekit import database, postgres_admin, postgres_urls
+from coursekit import database
 from coursekit.errors import DatabaseError
+from coursekit.postgres import admin as postgres_admin
+from coursekit.postgres import urls as postgres_urls
 from pgvector import Vector
 from psycopg.rows import dict_row
 
@@ -69,7 +71,7 @@ def test_many_at_once_share_one_template(course: Path) -> None:
 
 
 def test_leftovers_of_dead_processes_are_dropped_and_others_kept(embedded: Path) -> None:
-    code = "from coursekit.scratch_names import new_name; print(new_name('dead'))"
+    code = "from coursekit.postgres.scratch_names import new_name; print(new_name('dead'))"
     dead = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
     with database.scratch("alive") as alive:
         with psycopg.connect(database.server_url(), autocommit=True) as connection:

@@ -6,8 +6,12 @@ import os
 from pathlib import Path
 
 import pytest
-from coursekit import database, embedded_postgres, postgres_account, postgres_process, postgres_setup
+from coursekit import database
 from coursekit.errors import DatabaseError
+from coursekit.postgres import account as postgres_account
+from coursekit.postgres import embedded as embedded_postgres
+from coursekit.postgres import process as postgres_process
+from coursekit.postgres import setup as postgres_setup
 
 
 def failing_binaries(folder: Path, output: str) -> Path:

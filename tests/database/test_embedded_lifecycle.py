@@ -15,8 +15,10 @@ from pathlib import Path
 import psutil
 import psycopg
 import pytest
-from coursekit import database, embedded_postgres, postgres_process
-from coursekit.postgres_process import ServerFolder, running_postmaster
+from coursekit import database
+from coursekit.postgres import embedded as embedded_postgres
+from coursekit.postgres import process as postgres_process
+from coursekit.postgres.process import ServerFolder, running_postmaster
 
 from .conftest import Holder, wait_until
 

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from coursekit import database, postgres_admin, postgres_urls
+from coursekit import database
 from coursekit.errors import DatabaseError
+from coursekit.postgres import admin as postgres_admin
+from coursekit.postgres import urls as postgres_urls
 
 from .conftest import OutsideServer
 

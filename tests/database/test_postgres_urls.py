@@ -6,8 +6,8 @@ import re
 
 import psycopg
 import pytest
-from coursekit import postgres_urls
 from coursekit.errors import DatabaseError
+from coursekit.postgres import urls as postgres_urls
 
 HOSTILE = "p@ss:w/rd%?#&é"
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from coursekit import scratch_names
+from coursekit.postgres import scratch_names
 
 
 @pytest.mark.parametrize("label", ["m03", "M03 Embeddings & pgvector", "", "é" * 200, "x" * 200, 'a"; DROP'])
@@ -30,7 +30,7 @@ def test_a_running_process_has_no_leftovers() -> None:
 
 
 def test_the_database_of_a_process_that_ended_is_a_leftover_on_its_own_host_only() -> None:
-    code = "from coursekit.scratch_names import new_name; print(new_name('x'))"
+    code = "from coursekit.postgres.scratch_names import new_name; print(new_name('x'))"
     name = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
     assert scratch_names.is_leftover(name)
     elsewhere = name[:-12] + ("000000" if name[-12:-6] != "000000" else "111111") + name[-6:]

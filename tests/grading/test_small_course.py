@@ -9,12 +9,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
-from traitlets.config import Config
-
 from coursekit import manifest, notebooks, settings
 from coursekit.errors import GradingError
 from coursekit.grading import autograde, release, report
 from coursekit.grading.nbgrader_settings import configure
+from traitlets.config import Config
+
 from tests import notebook_files
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -89,7 +89,9 @@ def test_right_wrong_blank_and_broken_submissions_get_what_they_deserve(root: Pa
     grades = {grade.student: grade for grade in autograde.grade_apart(where, module, submissions)}
     assert (grades["right"].points, grades["right"].max_points) == (2, 2)
     assert grades["hard-coded"].points == 0
-    assert "hidden test" in grades["hard-coded"].checks[0].message and "42" not in grades["hard-coded"].checks[0].message
+    assert (
+        "hidden test" in grades["hard-coded"].checks[0].message and "42" not in grades["hard-coded"].checks[0].message
+    )
     assert grades["blank"].points == 0
     assert "a1-add is not solved yet" in grades["blank"].checks[0].message
     assert "the file is empty" in str(grades["empty"].error)

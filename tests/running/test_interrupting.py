@@ -14,9 +14,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from coursekit import database, running
+from coursekit import database
 from coursekit.errors import DatabaseError, RunError
-from coursekit.running_types import Event
+from coursekit.running import runner as running
+from coursekit.running.records import Event
 
 from .conftest import MakeCourse, processes_of_course, write_notebook
 
@@ -30,7 +31,8 @@ HANG = [
 
 SCRIPT = """
 import json, sys
-from coursekit import database, running
+from coursekit import database
+from coursekit.running import runner as running
 log = []
 database.create_scratch = lambda label: log.append("create") or "postgresql://scratch/x"
 database.drop_scratch = lambda url: log.append("drop")
@@ -110,7 +112,7 @@ def test_a_killed_parent_leaves_no_worker_and_no_kernel(make_course: MakeCourse)
         process.kill()
         process.communicate(timeout=10)
         wait_for(lambda: not processes_of_course(settings.root) and not any(alive(pid) for pid in pids), seconds=20)
-        assert os.listdir(temporary) == []
+        wait_for(lambda: os.listdir(temporary) == [], seconds=20)
 
 
 def test_a_caller_that_raises_still_gets_everything_cleaned_up(

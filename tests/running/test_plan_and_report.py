@@ -6,11 +6,12 @@ import io
 from pathlib import Path
 
 import pytest
-from coursekit import manifest, running_plan
+from coursekit import manifest
 from coursekit.errors import ManifestError, RunError
-from coursekit.running_report import RunProgress, failure_panel, summary_table
-from coursekit.running_traceback import MAX_FRAMES, cell_frames, error_text, failing_line
-from coursekit.running_types import CellFailure, Event, RunResult
+from coursekit.running import plan as running_plan
+from coursekit.running.records import CellFailure, Event, RunResult
+from coursekit.running.report import RunProgress, failure_panel, summary_table
+from coursekit.running.tracebacks import MAX_FRAMES, cell_frames, error_text, failing_line
 from rich.console import Console, RenderableType
 
 from .conftest import MakeCourse, write_notebook

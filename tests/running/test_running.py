@@ -10,8 +10,9 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from coursekit import database, manifest, running
-from coursekit.running_types import Event, RunResult
+from coursekit import database, manifest
+from coursekit.running import runner as running
+from coursekit.running.records import Event, RunResult
 from coursekit.settings import Settings
 
 from .conftest import processes_of_course, write_course, write_notebook

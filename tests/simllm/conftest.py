@@ -37,10 +37,15 @@ def key(bench: Bench, request: pytest.FixtureRequest) -> str:
     return bench.client_key(request.node.name[:40])
 
 
-@pytest.fixture
-def client(server: SimServer, key: str) -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(base_url=server.base_url, api_key=key, max_retries=0, timeout=20) as made:
+@pytest.fixture(scope="session")
+def pool(server: SimServer) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=server.base_url, api_key="pool", max_retries=0, timeout=20) as made:
         yield made
+
+
+@pytest.fixture
+def client(pool: openai.OpenAI, key: str) -> openai.OpenAI:
+    return pool.with_options(api_key=key)  # its own key, the pool's connections
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ Context:
 Question: How fast does the kettle boil?"""
 
 
-def ask(client: openai.OpenAI, **options: Any) -> Any:
+def ask(client: Any, **options: Any) -> Any:
     settings = {"model": "sim-large", "messages": [{"role": "user", "content": PROMPT}], "temperature": 0} | options
     return client.chat.completions.create(**settings)
 
@@ -101,7 +101,7 @@ def test_streamed_choices_add_up_to_the_whole_ones(client: openai.OpenAI) -> Non
 
 async def _async_text(base_url: str, key: str) -> str:
     async with openai.AsyncOpenAI(base_url=base_url, api_key=key, max_retries=0) as client:
-        return str((await ask(client)).choices[0].message.content)  # type: ignore[arg-type]
+        return str((await ask(client)).choices[0].message.content)
 
 
 def test_the_async_client_gets_the_same_reply(server: SimServer, key: str) -> None:

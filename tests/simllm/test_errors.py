@@ -174,7 +174,7 @@ FIELD = st.sampled_from(
 PATHS = st.sampled_from([CHAT, "/v1/embeddings", "/v1/responses", "/sim/faults"])
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(path=PATHS, change=st.dictionaries(FIELD, JSON, max_size=3), whole=st.booleans() | JSON)
 def test_no_json_body_makes_the_server_fail(raw: Raw, path: str, change: dict[str, Any], whole: Any) -> None:
     base = {"model": "wordllama-256", "input": "x"} if path == "/v1/embeddings" else dict(OK)
@@ -185,13 +185,13 @@ def test_no_json_body_makes_the_server_fail(raw: Raw, path: str, change: dict[st
     assert status in (200, 400, 404)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(path=PATHS, body=st.binary(max_size=60))
 def test_no_bytes_make_the_server_fail(raw: Raw, path: str, body: bytes) -> None:
     assert raw("POST", path, body)[0] in (200, 400, 404)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=st.text(st.characters(exclude_categories=["Cs"]), max_size=200))
 def test_any_text_gets_a_reply(raw: Raw, text: str) -> None:
     message = f"Context:\n[1] {text}\n\n{text}\n\nQuestion: {text[:20]}?"

@@ -21,7 +21,7 @@ Parcels over ten kilos travel by lorry.
 Question: What about parcels?"""
 
 
-def replies(client: openai.OpenAI, count: int, **options: Any) -> list[str]:
+def replies(client: Any, count: int, **options: Any) -> list[str]:
     settings = {"model": "sim-small", "messages": [{"role": "user", "content": CONTEXT}], "max_tokens": 30} | options
     return [choice.message.content for choice in client.chat.completions.create(n=count, **settings).choices]
 
@@ -71,39 +71,49 @@ def test_asking_for_logprobs_does_not_change_the_text(client: openai.OpenAI) -> 
 
 
 def test_logprobs_are_those_of_temperature_one(client: openai.OpenAI) -> None:
-    """The first token's reported probabilities predict how often it is drawn at temperature 1."""
-    reply = client.chat.completions.create(
-        model="sim-small",
-        messages=[{"role": "user", "content": "Write about tools and"}],
-        temperature=2.0,
-        seed=1,
-        logprobs=True,
-        top_logprobs=5,
-        max_tokens=4,
-    )
-    content = reply.choices[0].logprobs.content  # type: ignore[union-attr]
-    assert content is not None
-    assert "".join(item.token for item in content) == reply.choices[0].message.content
+    """Wherever many samples share a prefix, the reported probability predicts what is drawn next."""
     samples = client.chat.completions.create(
         model="sim-small",
         messages=[{"role": "user", "content": CONTEXT}],
         n=128,
-        max_tokens=7,
+        max_tokens=8,
         temperature=1,
         seed=9,
         logprobs=True,
         top_logprobs=20,
     )
-    position = 4  # where the candidate sentences part
-    tokens = Counter(c.logprobs.content[position].token for c in samples.choices if len(c.logprobs.content) > position)  # type: ignore[union-attr, index, arg-type]
-    common, seen = tokens.most_common(1)[0]
-    expected = next(
-        math.exp(item.logprob)
-        for c in samples.choices
-        for item in c.logprobs.content[position].top_logprobs  # type: ignore[union-attr, index]
-        if item.token == common and c.message.content.startswith("Parcel")  # type: ignore[union-attr]
-    )
-    assert seen / sum(tokens.values()) == pytest.approx(expected, abs=0.15)
+    contents: list[Any] = [choice.logprobs.content for choice in samples.choices]  # type: ignore[union-attr]
+    texts = [choice.message.content for choice in samples.choices]
+    assert ["".join(item.token for item in content) for content in contents] == texts
+    compared = 0
+    for position in range(8):
+        groups: dict[str, list[Any]] = {}
+        for content in contents:
+            if len(content) > position:
+                groups.setdefault("".join(item.token for item in content[:position]), []).append(content[position])
+        for group in groups.values():
+            expected = {top.token: math.exp(top.logprob) for top in group[0].top_logprobs}
+            if len(group) >= 40 and max(expected.values()) < 0.95:
+                drawn = Counter(item.token for item in group)
+                for token, probability in expected.items():
+                    assert drawn[token] / len(group) == pytest.approx(probability, abs=0.15)
+                    compared += 1
+    assert compared >= 20, "the prompt must leave the model a choice somewhere"
+
+
+def test_logprobs_do_not_depend_on_the_temperature(client: openai.OpenAI) -> None:
+    tops = []
+    for temperature in (0, 0.3, 2):
+        reply = client.chat.completions.create(
+            model="sim-small",
+            messages=[{"role": "user", "content": CONTEXT}],
+            temperature=temperature,
+            logprobs=True,
+            top_logprobs=5,
+            max_tokens=1,
+        )
+        tops.append([(top.token, top.logprob) for top in reply.choices[0].logprobs.content[0].top_logprobs])  # type: ignore[union-attr, index]
+    assert tops[0] == tops[1] == tops[2]
 
 
 def test_top_logprobs_are_sorted_and_sum_to_at_most_one(client: openai.OpenAI) -> None:

@@ -28,7 +28,7 @@ LAYOUTS = {
 }
 
 
-def say(client: openai.OpenAI, *contents: str, model: str = "sim-large", system: str = "", **options: Any) -> str:
+def say(client: Any, *contents: str, model: str = "sim-large", system: str = "", **options: Any) -> str:
     messages: list[Any] = [{"role": "system", "content": system}] if system else []
     roles = ["user", "assistant"] * len(contents)
     messages += [{"role": role, "content": content} for role, content in zip(roles, contents, strict=False)]
@@ -42,6 +42,15 @@ def test_the_context_is_found_however_it_is_laid_out(client: openai.OpenAI, layo
     reply = say(client, LAYOUTS[layout], model=model)
     assert "50 minutes" in reply
     assert "Bicycles" not in reply
+
+
+def test_numbered_steps_in_a_document_are_steps_not_sources(client: openai.OpenAI) -> None:
+    steps = "1. Close the hatch.\n2. Press the red button for ten seconds.\n3. Wait for the bell."
+    text = f"Cite like [doc-id].\n\nContext:\n[boiler] Restarting the boiler:\n\n{steps}\n\nQuestion: How do I restart the boiler?"
+    reply = say(client, text)
+    assert "red button" in reply
+    assert "[boiler]" in reply
+    assert "[1]" not in reply
 
 
 def test_context_in_the_system_message_and_question_from_the_user(client: openai.OpenAI) -> None:
@@ -107,18 +116,17 @@ def test_the_large_model_reads_better_than_the_small_one(client: openai.OpenAI) 
 
 
 def test_the_small_model_loses_the_middle_of_a_long_context(client: openai.OpenAI) -> None:
-    filler = [
-        f"Note {n}: shelf {n} was dusted, counted and painted again by the caretaker of hall {n}." for n in range(120)
-    ]
-    fact = "The spare key for the cellar hangs behind the piano."
-    ask = "Question: Where does the spare cellar key hang?"
-    found = []
-    for place in (0, 60, 120):
-        lines = [*filler[:place], fact, *filler[place:]]
-        rule = 'If the context has no answer, say "unknown".'
-        found.append("piano" in say(client, "\n".join([rule, "", "Context:", *lines, "", ask]), model="sim-small"))
-    assert found[0]
-    assert found[2]
+    filler = [f"Shelf {n} was dusted, counted and painted again by the staff of hall {n}." for n in range(120)]
+    fact = "A second key for the cellar hangs behind the piano."
+    found = {}
+    for model in ("sim-small", "sim-large"):
+        for place in (0, 60, 120):
+            context = "\n".join([*filler[:place], fact, *filler[place:]])
+            rule = 'If the context has no answer, say "unknown".'
+            text = f"{rule}\n\nContext:\n{context}\n\nQuestion: Where would I find another cellar key overnight?"
+            found[model, place] = "piano" in say(client, text, model=model)
+    assert [found["sim-small", place] for place in (0, 60, 120)] == [True, False, True]
+    assert all(found["sim-large", place] for place in (0, 60, 120))
 
 
 SCHEMA = {

@@ -19,6 +19,7 @@ from traitlets.config import Config
 
 from coursekit import manifest, notebooks, settings
 from coursekit.errors import CourseError, GradingError
+from coursekit.grading import gradebooks
 from coursekit.grading.nbgrader_settings import configure
 from coursekit.grading.release import generate_assignment, log_tail
 
@@ -131,6 +132,7 @@ def _grade_share(
     grades = []
     with tempfile.TemporaryDirectory(prefix="grading-", dir=base) as folder:
         grading = Path(folder)
+        gradebooks.ensure(where, grading / "gradebook.db")
         config = configure(Config(), grading, grading / "release")
         generate_assignment(config, module.id)
         for name, path in share.items():

@@ -5,6 +5,8 @@ Source is `solutions/`, the release is `notebooks/`; everything that holds learn
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
 from traitlets.config import Config
@@ -28,6 +30,7 @@ def configure(config: Config, grading_dir: Path | None = None, release_dir: Path
 
     from coursekit.grading.stubs import NamedStubs
 
+    _put_scripts_on_path()
     where = settings.load()
     course = manifest.load(where.root)
     grading = grading_dir or where.grading_dir
@@ -57,3 +60,11 @@ def configure(config: Config, grading_dir: Path | None = None, release_dir: Path
         for step in GenerateAssignment.class_traits()["preprocessors"].default()
     ]
     return config
+
+
+def _put_scripts_on_path() -> None:
+    """nbgrader runs `alembic` by its name, wherever Python itself was started from."""
+    scripts = str(Path(sys.executable).parent)
+    folders = os.environ.get("PATH", "").split(os.pathsep)
+    if scripts not in folders:
+        os.environ["PATH"] = os.pathsep.join([scripts, *folders])

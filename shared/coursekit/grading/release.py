@@ -14,6 +14,7 @@ from traitlets.config import Config
 
 from coursekit import manifest, notebooks, settings
 from coursekit.errors import GradingError
+from coursekit.grading import gradebooks
 from coursekit.grading.nbgrader_settings import configure
 
 _MARKERS = {
@@ -66,6 +67,7 @@ def generate(where: settings.Settings, module: manifest.Module, release_dir: Pat
     source = where.solutions_dir / module.id / f"{module.id}.ipynb"
     notebooks.read(source)
     with tempfile.TemporaryDirectory(prefix="course-gradebook-") as grading_dir:
+        gradebooks.ensure(where, Path(grading_dir) / "gradebook.db")
         generate_assignment(configure(Config(), Path(grading_dir), release_dir), module.id)
     result = release_dir / module.id / source.name
     leaks = list(find_leaks(source, result))
@@ -76,6 +78,7 @@ def generate(where: settings.Settings, module: manifest.Module, release_dir: Pat
 
 def register(where: settings.Settings, module: manifest.Module) -> None:
     """Tell the course's gradebook about the module's checks and points, without touching `notebooks/`."""
+    gradebooks.ensure(where, where.grading_dir / "gradebook.db")
     with tempfile.TemporaryDirectory(prefix="course-release-") as folder:
         generate_assignment(configure(Config(), where.grading_dir, Path(folder)), module.id)
 

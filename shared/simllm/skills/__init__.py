@@ -32,7 +32,7 @@ def make_plan(request: ChatRequest, tools: Toolbox) -> Plan:
     prompt = read_prompt(request.messages)
     if request.format.kind != "text":
         return Plan(structured.objects(prompt, request.format, skill, tools.embedder), wander=0.0)
-    finding = answer.find(answer.full_question(prompt), prompt, skill, tools.embedder) if prompt.question else None
+    finding = answer.find(answer.full_query(prompt), prompt, skill, tools.embedder) if prompt.question else None
     if finding is not None:
         return Plan(answer.answers(prompt, finding, skill), skill.wander)
     if prompt.rules.abstention is not None and prompt.rules.cite:

@@ -15,7 +15,7 @@ from simllm.catalogue import Skill
 from simllm.embeddings import Embedder
 from simllm.skills.candidates import Candidate, weigh
 from simllm.skills.prompt import Prompt
-from simllm.skills.relevance import Judgement, judge
+from simllm.skills.relevance import Judgement, Query, judge
 from simllm.skills.units import Unit, cut
 from simllm.skills.words import terms
 
@@ -46,21 +46,20 @@ class Finding:
         return float(self.judgement.scores[self.order[0]])
 
 
-def find(question: str, prompt: Prompt, skill: Skill, embedder: Embedder) -> Finding | None:
+def find(query: Query, prompt: Prompt, skill: Skill, embedder: Embedder) -> Finding | None:
     """Judge the context's units for a question; None when there is no context."""
     units = cut(prompt.passages)
     if not units:
         return None
-    judgement = judge(question, units, prompt.passages, skill, embedder)
+    judgement = judge(query, units, prompt.passages, skill, embedder)
     order = np.argsort(-judgement.scores, kind="stable")
     return Finding(tuple(units), judgement, tuple(int(i) for i in order))
 
 
-def full_question(prompt: Prompt) -> str:
-    """The question with what a short follow-up leaves unsaid."""
-    if prompt.earlier_question and len(terms(prompt.question)) <= SHORT_QUESTION_TERMS:
-        return f"{prompt.earlier_question} {prompt.question}"
-    return prompt.question
+def full_query(prompt: Prompt) -> Query:
+    """The question, with the one before it when it is short enough to lean on it."""
+    leans = len(terms(prompt.question)) <= SHORT_QUESTION_TERMS
+    return Query(prompt.question, prompt.earlier_question if leans else "")
 
 
 def answers(prompt: Prompt, finding: Finding, skill: Skill) -> tuple[Candidate, ...]:

@@ -62,8 +62,8 @@ def tagged_passages(text: str) -> tuple[list[Passage], str]:
     blocks = list(_BLOCK_TAG.finditer(text))
     passages = []
     for match in blocks:
-        labelled, rest = labelled_passages(match.group(3))
-        passages += labelled or [Passage("", p) for p in paragraphs(match.group(3))]
+        labelled, lead = labelled_passages(match.group(3))
+        passages += [Passage("", p) for p in paragraphs(lead)] + labelled
     return passages, _BLOCK_TAG.sub("\n", text)
 
 
@@ -82,8 +82,8 @@ def headed_passages(text: str) -> tuple[list[Passage], str]:
     if not found or len(text[found.end() :].split()) < 3:
         return [], text
     body = text[found.end() :]
-    labelled, _ = labelled_passages(body)
-    return labelled or [Passage("", p) for p in paragraphs(body)], text[: found.start()]
+    labelled, lead = labelled_passages(body)
+    return [Passage("", p) for p in paragraphs(lead)] + labelled, text[: found.start()]
 
 
 def labelled_passages(text: str) -> tuple[list[Passage], str]:
@@ -91,7 +91,7 @@ def labelled_passages(text: str) -> tuple[list[Passage], str]:
     lines = text.split("\n")
     for pattern in (_BRACKET_LABEL, _WORD_LABEL, _COUNT_LABEL):
         starts = _label_lines(lines, pattern)
-        if starts and (len(starts) > 1 or pattern is _BRACKET_LABEL):
+        if starts and _are_labels(lines, starts[0][0], len(starts), pattern):
             borders = [*(i for i, _, _ in starts), len(lines)]
             passages = []
             for (i, label, rest), stop in zip(starts, borders[1:], strict=True):
@@ -99,6 +99,16 @@ def labelled_passages(text: str) -> tuple[list[Passage], str]:
                 passages.append(Passage(label, content.strip("-= \n")))
             return [p for p in passages if p.text], "\n".join(lines[: starts[0][0]])
     return [], text
+
+
+def _are_labels(lines: list[str], first: int, count: int, pattern: re.Pattern[str]) -> bool:
+    """Whether label-like lines label passages: "1." also starts a step, and "[WARN]" a log line."""
+    at_start = not any(line.strip() for line in lines[:first])
+    if pattern is _COUNT_LABEL:
+        return at_start and count > 1
+    if pattern is _BRACKET_LABEL:
+        return at_start or count > 1 or not lines[first - 1].strip()
+    return count > 1
 
 
 def _label_lines(lines: list[str], pattern: re.Pattern[str]) -> list[tuple[int, str, str]]:

@@ -17,8 +17,9 @@ from simllm.skills.layout import Passage
 
 _QUESTION_TAG = re.compile(r"<(question|query|user_question|user_query)>(.*?)</\1>", re.S | re.I)
 _QUESTION_MARK = re.compile(
-    r"^[\s#*>_-]*(?:user(?:'s)?[ _])?(?:question|query|q|request)\b[ \t*_]*:[ \t*_]*(.*?)"
-    r"(?=^[\s#*>_-]*(?:(?:final |your )?answer|response|context|sources?|documents?)\b[ \t*_]*:|\Z)",
+    r"^[ \t#*>_-]*(?:(?:the |user |user's )?(?:question|query|q|request)[ \t*_]*:|(?<=#)[ \t]*(?:user )?(?:question|query)[ \t]*$)"
+    r"[ \t*_]*(.*?)"
+    r"(?=^[ \t#*>_-]*(?:(?:final |your )?answer|response|context|sources?|documents?)\b[ \t*_]*(?::|$)|\Z)",
     re.S | re.I | re.M,
 )
 _ANSWER_CUE = re.compile(
@@ -45,7 +46,6 @@ class Prompt:
         passages: the context, in prompt order.
         rules: what the instructions ask of the answer.
         instructions: the instruction text itself.
-        examples: text of earlier assistant turns.
     """
 
     question: str
@@ -65,7 +65,7 @@ def read_prompt(messages: Sequence[Message]) -> Prompt:
     for i, message in enumerate(messages):
         if message.role == "assistant" and i != last:
             continue
-        own, found, rest = _split(message.text, asks=i == last, background=message.role != "user")
+        own, found, rest = _split(message.text, background=message.role != "user")
         passages += found
         if i == last:
             question = own
@@ -76,47 +76,65 @@ def read_prompt(messages: Sequence[Message]) -> Prompt:
     return Prompt(question.strip(), earlier.strip(), tuple(layout.number(passages)), read_rules(text), text)
 
 
-def _split(text: str, *, asks: bool, background: bool) -> tuple[str, list[Passage], str]:
+def _split(text: str, *, background: bool) -> tuple[str, list[Passage], str]:
     """One message as (question, passages, instructions)."""
-    question = ""
     tagged = _QUESTION_TAG.findall(text)
-    if tagged:
-        question = tagged[-1][1]
-        text = _QUESTION_TAG.sub("\n", text)
+    text = _QUESTION_TAG.sub("\n", text)
     passages, text = layout.tagged_passages(text)
-    if not question and not background:
-        marked = list(_QUESTION_MARK.finditer(text))
-        if marked:
-            question = _ANSWER_CUE.sub("", marked[-1].group(1))
-            text = text[: marked[-1].start()] + "\n\n" + text[marked[-1].end() :]
-    if not passages:
-        passages, text = layout.headed_passages(text)
-    if not passages:
-        passages, text = layout.labelled_passages(text)
-    text = _ANSWER_CUE.sub("", text)
     if background:
-        return "", passages, text
-    if question:
-        return question, passages + ([] if passages else _plain_passages(text)), text
-    return _plain_question(text, passages, asks=asks)
+        found, text = _marked_passages(text)
+        return "", passages + found, text
+    question, *rest = (tagged[-1][1], text, "") if tagged else _around_question(text)
+    for i, part in enumerate(rest):
+        if not passages:
+            passages, rest[i] = _marked_passages(part)
+    if not question:
+        return _plain_question(_ANSWER_CUE.sub("", "\n\n".join(rest)), passages)
+    instructions = "\n\n".join(rest)
+    if not passages:
+        passages, instructions = _plain_passages(instructions)
+    return _ANSWER_CUE.sub("", question), passages, instructions
 
 
-def _plain_question(text: str, passages: list[Passage], *, asks: bool) -> tuple[str, list[Passage], str]:
-    """Find the question in text without markers: the last asking paragraph, else the last one."""
+def _around_question(text: str) -> tuple[str, str, str]:
+    """(question, text before it, text after it): the marked one, else an asking last or first paragraph."""
+    marked = list(_QUESTION_MARK.finditer(text))
+    if marked:
+        found = marked[-1]
+        return found.group(1), text[: found.start()], text[found.end() :]
+    paragraphs = re.split(r"\n[ \t]*\n", _ANSWER_CUE.sub("", text).strip())
+    if len(paragraphs) > 1 and _asks(paragraphs[-1]):
+        return paragraphs[-1], "\n\n".join(paragraphs[:-1]), ""
+    if len(paragraphs) > 1 and _asks(paragraphs[0]):
+        return paragraphs[0], "", "\n\n".join(paragraphs[1:])
+    return "", text, ""
+
+
+def _marked_passages(text: str) -> tuple[list[Passage], str]:
+    passages, rest = layout.headed_passages(text)
+    return (passages, rest) if passages else layout.labelled_passages(text)
+
+
+def _asks(paragraph: str) -> bool:
+    return paragraph.rstrip("*_\"' \n").endswith("?")
+
+
+def _plain_question(text: str, passages: list[Passage]) -> tuple[str, list[Passage], str]:
+    """Take the last paragraph that speaks as the question; facts before it in the same paragraph are context."""
     paragraphs = [p.strip() for p in re.split(r"\n\s*\n", text) if p.strip()]
     if not paragraphs:
         return "", passages, ""
-    asking = [p for p in paragraphs if p.rstrip("*_\"' ").endswith("?")]
+    asking = [p for p in paragraphs if _asks(p)]
     speaking = [p for p in paragraphs if not _is_instruction(p)]
-    chosen = (asking or speaking or paragraphs)[-1]
-    rest = [p for p in paragraphs if p is not chosen]
-    question = chosen
+    question = (asking or speaking or paragraphs)[-1]
+    rest = [p for p in paragraphs if p is not question]
     if not rest and not passages:
-        lead, question = _context_before_question(chosen)
+        lead, question = _context_before_question(question)
         rest = [lead] if lead else []
+    instructions = "\n\n".join(rest)
     if not passages:
-        passages = _plain_passages("\n\n".join(rest))
-    return question, passages, "\n\n".join(p for p in [*rest, question] if _is_instruction(p))
+        passages, instructions = _plain_passages(instructions)
+    return question, passages, instructions
 
 
 def _context_before_question(paragraph: str) -> tuple[str, str]:
@@ -128,9 +146,11 @@ def _context_before_question(paragraph: str) -> tuple[str, str]:
     return "", paragraph
 
 
-def _plain_passages(text: str) -> list[Passage]:
-    paragraphs = [p.strip() for p in re.split(r"\n\s*\n", text)]
-    return [Passage("", p) for p in paragraphs if len(p.split()) >= _MIN_PASSAGE_WORDS and not _is_instruction(p)]
+def _plain_passages(text: str) -> tuple[list[Passage], str]:
+    """Paragraphs that state something, and the ones that instruct."""
+    paragraphs = layout.paragraphs(text)
+    stating = [p for p in paragraphs if len(p.split()) >= _MIN_PASSAGE_WORDS and not _is_instruction(p)]
+    return [Passage("", p) for p in stating], "\n\n".join(p for p in paragraphs if p not in stating)
 
 
 def _is_instruction(paragraph: str) -> bool:

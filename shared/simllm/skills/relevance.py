@@ -24,6 +24,7 @@ from simllm.skills.units import Unit
 from simllm.skills.words import is_identifier, terms
 
 LONG_CONTEXT_WORDS = 700  # under this a model reads everything equally well
+FOLLOW_UP_SHARE = 0.4  # weight of the words of the question before
 MOST_EMBEDDED = 64  # units that are compared by the slow, good embedding
 PASSAGE_SHARE = 0.15  # of word overlap, given to the unit's passage
 AROUND_SHARE = 0.25  # of embedding similarity, given to the unit's passage
@@ -48,6 +49,18 @@ Scores = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
+class Query:
+    """A question, and for a short follow-up the question before it."""
+
+    question: str
+    earlier: str = ""
+
+    @property
+    def whole(self) -> str:
+        return f"{self.earlier} {self.question}".strip()
+
+
+@dataclass(frozen=True)
 class Judgement:
     """Relevance per unit [n] in about [0, 1], and how much of the question's rarity-weighted words each unit has."""
 
@@ -58,14 +71,18 @@ class Judgement:
 
 
 def judge(
-    question: str, units: Sequence[Unit], passages: Sequence[Passage], skill: Skill, embedder: Embedder
+    query: Query, units: Sequence[Unit], passages: Sequence[Passage], skill: Skill, embedder: Embedder
 ) -> Judgement:
     """Score every unit."""
-    wanted = Counter(terms(question))
+    question = query.question
+    wanted = dict.fromkeys(terms(query.earlier), FOLLOW_UP_SHARE) | dict.fromkeys(terms(question), 1.0)
     own = [frozenset(terms(unit.text)) for unit in units]
     around = [frozenset(terms(unit.about)) for unit in units]
     spread = Counter(term for text, about in zip(own, around, strict=True) for term in text | about)
-    weights = {t: math.log(1 + (len(units) + 1) / (spread[t] + 0.5)) * (1.6 if is_identifier(t) else 1) for t in wanted}
+    weights = {
+        t: math.log(1 + (len(units) + 1) / (spread[t] + 0.5)) * (1.6 if is_identifier(t) else 1) * share
+        for t, share in wanted.items()
+    }
     total = sum(weights.values()) or 1.0
     covered = tuple(frozenset(wanted) & (text | about) for text, about in zip(own, around, strict=True))
     overlaps = np.array(
@@ -78,7 +95,7 @@ def judge(
     lexical = (1 - PASSAGE_SHARE) * overlaps + PASSAGE_SHARE * of_passage[[unit.passage for unit in units]]
     scores = lexical
     if skill.semantic_weight > 0:
-        similar = _similarities(question, units, passages, lexical, embedder)
+        similar = _similarities(query.whole, units, passages, lexical, embedder)
         scores = skill.semantic_weight * similar + (1 - skill.semantic_weight) * lexical
     scores = scores + np.array([_kind_bonus(question, unit) for unit in units])
     scores = scores - skill.middle_blindness * _middle(units) * scores
@@ -109,11 +126,11 @@ def _similarities(
         rough = embedder.embed([question, *texts], WORDLLAMA)
         promise = rough[1:] @ rough[0] + lexical
         chosen = np.sort(np.argsort(-promise, kind="stable")[:MOST_EMBEDDED])
-    near = sorted({units[i].passage for i in chosen})
-    vectors = embedder.embed([question, *(texts[i] for i in chosen), *(passages[p].text for p in near)], MINILM)
+    near = sorted({units[int(i)].passage for i in chosen})
+    vectors = embedder.embed([question, *(texts[int(i)] for i in chosen), *(passages[p].text for p in near)], MINILM)
     cosines = np.clip(vectors[1:] @ vectors[0], 0.0, 1.0)
     of_passage = dict(zip(near, cosines[len(chosen) :], strict=True))
-    around = np.array([of_passage[units[i].passage] for i in chosen])
+    around = np.array([of_passage[units[int(i)].passage] for i in chosen])
     similar[chosen] = (1 - AROUND_SHARE) * cosines[: len(chosen)] + AROUND_SHARE * around
     return similar
 

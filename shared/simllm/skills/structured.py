@@ -16,10 +16,11 @@ from typing import Any
 from simllm.catalogue import Skill
 from simllm.embeddings import Embedder
 from simllm.schema import ReplyFormat, schema_types
-from simllm.skills.answer import Finding, choose_units, find, full_question
+from simllm.skills.answer import Finding, choose_units, find, full_query
 from simllm.skills.candidates import Candidate, weigh
 from simllm.skills.freeform import replies
 from simllm.skills.prompt import Prompt
+from simllm.skills.relevance import Query
 from simllm.skills.words import terms
 
 ALTERNATIVES = 3
@@ -100,7 +101,7 @@ class _Filler:
         self.prompt = prompt
         self.skill = skill
         self.embedder = embedder
-        self.finding = find(full_question(prompt), prompt, skill, embedder)
+        self.finding = find(full_query(prompt), prompt, skill, embedder)
 
     def replies(self) -> list[tuple[_Reply, float]]:
         """The answers to build objects from, best first, with their scores."""
@@ -163,8 +164,8 @@ class _Filler:
 
     def _looked_up(self, name: str, hint: set[str]) -> str:
         """The unit of the context that fits the field itself, for fields such as "owner" or "deadline"."""
-        question = f"{name.replace('_', ' ')} {' '.join(sorted(hint))} {full_question(self.prompt)}"
-        finding = find(question, self.prompt, self.skill, self.embedder)
+        question = f"{name.replace('_', ' ')} {' '.join(sorted(hint))} {self.prompt.question}"
+        finding = find(Query(question), self.prompt, self.skill, self.embedder)
         if finding is None:
             return ""
         text = finding.units[finding.order[0]].text

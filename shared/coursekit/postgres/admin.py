@@ -14,9 +14,9 @@ from typing import Any
 import psycopg
 from psycopg import errors, sql
 
-from coursekit import postgres_urls
 from coursekit.errors import DatabaseError
-from coursekit.scratch_names import is_scratch, new_name
+from coursekit.postgres import urls as postgres_urls
+from coursekit.postgres.scratch_names import is_scratch, new_name
 
 MINIMUM_SERVER = 16
 MINIMUM_PGVECTOR = (0, 8)  # the first with iterative index scans

@@ -20,13 +20,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from coursekit import manifest as manifest_module
-from coursekit import running_plan
 from coursekit import settings as settings_module
 from coursekit.errors import DatabaseError, RunError
 from coursekit.manifest import Manifest
-from coursekit.running_job import RunningJob
-from coursekit.running_plan import Plan
-from coursekit.running_types import CellFailure, Event, EventKind, RunResult, Status
+from coursekit.running import plan as running_plan
+from coursekit.running.job import RunningJob
+from coursekit.running.plan import Plan
+from coursekit.running.records import CellFailure, Event, EventKind, RunResult, Status
 from coursekit.settings import Settings
 
 __all__ = ["CellFailure", "Event", "EventKind", "RunResult", "Status", "run"]

@@ -17,7 +17,7 @@ from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
-from coursekit.running_types import CellFailure, Event, RunResult, Status
+from coursekit.running.records import CellFailure, Event, RunResult, Status
 
 STYLES: dict[Status, str] = {
     "ok": "green",

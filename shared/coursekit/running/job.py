@@ -14,10 +14,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from coursekit import running_processes
-from coursekit.running_plan import Plan
-from coursekit.running_types import CellFailure, RunResult, Status
-from coursekit.running_worker import START_TIMEOUT_SECONDS, Job
+from coursekit.running import processes as running_processes
+from coursekit.running.plan import Plan
+from coursekit.running.records import CellFailure, RunResult, Status
+from coursekit.running.worker import START_TIMEOUT_SECONDS, Job
 from coursekit.settings import Settings
 
 START_LIMIT_SECONDS = START_TIMEOUT_SECONDS + 60  # importing papermill comes before it, and machines can be busy
@@ -66,7 +66,7 @@ class RunningJob:
         try:
             with open(self._log, "wb") as log:
                 self._process = subprocess.Popen(
-                    [sys.executable, "-P", "-m", "coursekit.running_worker", job.to_json()],
+                    [sys.executable, "-P", "-m", "coursekit.running.worker", job.to_json()],
                     stdin=subprocess.PIPE,
                     stdout=log,
                     stderr=log,
@@ -226,10 +226,10 @@ class RunningJob:
 
 
 def _private_folder() -> Path:
-    folder = tempfile.mkdtemp(prefix="course-")
+    folder = tempfile.mkdtemp(prefix="course-run-")
     if len(folder) > 80:  # too long for the kernel's sockets
         os.rmdir(folder)
-        folder = tempfile.mkdtemp(prefix="course-", dir="/tmp")
+        folder = tempfile.mkdtemp(prefix="course-run-", dir="/tmp")
     return Path(folder)
 
 

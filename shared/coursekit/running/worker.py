@@ -1,4 +1,4 @@
-"""`python -m coursekit.running_worker <job as JSON>`: execute one notebook and report over a pipe.
+"""`python -m coursekit.running.worker <job as JSON>`: execute one notebook and report over a pipe.
 
 Started by `coursekit.running`, one process per notebook. Each report is a line of JSON on the pipe `job.events`:
 `ready`, `cell`, `cell-done`, then `verdict`, and `html` when a web page was asked for. Standard input is the
@@ -16,8 +16,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from coursekit import notebooks, running_processes
-from coursekit.running_traceback import cell_frames, error_text, failing_line
+from coursekit import notebooks
+from coursekit.running import processes as running_processes
+from coursekit.running.tracebacks import cell_frames, error_text, failing_line
 
 MESSAGE_LIMIT_CHARACTERS = 4_000
 START_TIMEOUT_SECONDS = 60
@@ -70,7 +71,7 @@ def execute(job: Job, reports: _Reports) -> dict[str, Any]:
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
-    from coursekit import running_engine
+    from coursekit.running import engine as running_engine
 
     session = running_engine.Session(reports.send)
     try:

@@ -127,7 +127,7 @@ def start_janitor(folder: ServerFolder) -> None:
     """Start the process that stops this server when its last holder is gone. It detaches itself."""
     package_parent = str(Path(__file__).resolve().parents[1])
     subprocess.run(
-        [sys.executable, "-m", "coursekit.postgres_process", str(folder.base)],
+        [sys.executable, "-m", "coursekit.postgres.process", str(folder.base)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -5,7 +5,7 @@
 - It is reached over unix sockets in a private folder: free ports are raced for when several kernels start at once.
 - What a cell prints is kept up to a limit, so that a loop that prints does not fill memory, disk and the web page.
 
-Runs inside a worker process (`coursekit.running_worker`), never in the one that the user waits for.
+Runs inside a worker process (`coursekit.running.worker`), never in the one that the user waits for.
 """
 
 from __future__ import annotations
@@ -47,6 +47,10 @@ class OwnKernelManager(AsyncKernelManager):
     @default("transport")
     def _unix_sockets(self) -> str:
         return "ipc"
+
+    @default("connection_file")
+    def _private_connection_file(self) -> str:
+        return os.path.join(jupyter_runtime_dir(), "kernel.json")  # by default a temporary file, left by a killed run
 
     @default("ip")
     def _short_socket_path(self) -> str:

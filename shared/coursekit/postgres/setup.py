@@ -17,10 +17,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from coursekit import postgres_account
 from coursekit.errors import DatabaseError
-from coursekit.postgres_account import Account
-from coursekit.postgres_process import ServerFolder
+from coursekit.postgres import account as postgres_account
+from coursekit.postgres.account import Account
+from coursekit.postgres.process import ServerFolder
 
 MAJOR_VERSION = 18
 COMMAND_TIMEOUT_S = 180

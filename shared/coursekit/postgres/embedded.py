@@ -19,10 +19,11 @@ from pathlib import Path
 
 import psycopg
 
-from coursekit import postgres_account, postgres_setup
 from coursekit.errors import DatabaseError
-from coursekit.postgres_account import Account
-from coursekit.postgres_process import (
+from coursekit.postgres import account as postgres_account
+from coursekit.postgres import setup as postgres_setup
+from coursekit.postgres.account import Account
+from coursekit.postgres.process import (
     ServerFolder,
     exclusive,
     hold,
