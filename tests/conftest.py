@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+
 from coursekit import manifest, settings
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -27,7 +27,7 @@ def _database(session: Session) -> str:
         return "not needed in this module"
     from coursekit import database
 
-    info = database.describe(os.environ["DATABASE_URL"])
+    info = database.describe_server(os.environ["DATABASE_URL"])
     kind = "embedded" if info.embedded else info.url_without_password
     return f"Postgres {info.version} with pgvector {info.pgvector_version} ({kind})"
 

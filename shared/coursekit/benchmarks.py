@@ -61,6 +61,7 @@ def _bootstrap() -> Measurement:
 
 def _embedding_cache() -> Measurement:
     import openai
+
     from simllm import SimServer
 
     where = settings.load()

@@ -185,7 +185,7 @@ def connect(url: str | None = None, **kwargs: Any) -> psycopg.Connection[Any]:
     return connection
 
 
-def describe(url: str) -> ServerInfo:
+def describe_server(url: str) -> ServerInfo:
     """Versions of what answers at `url`, for `course doctor`.
 
     Raises:

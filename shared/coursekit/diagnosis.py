@@ -76,7 +76,7 @@ def _corpus() -> str:
 def _postgres() -> str:
     from coursekit import database
 
-    info = database.describe(database.study_url())
+    info = database.describe_server(database.study_url())
     kind = "embedded" if info.embedded else f"from DATABASE_URL, {info.url_without_password}"
     return f"{info.version} with pgvector {info.pgvector_version} ({kind})"
 

@@ -18,6 +18,7 @@ from coursekit.errors import ModelsError
 
 if TYPE_CHECKING:
     import openai
+
     from simllm import Bench, Fault, SimServer
 
 Role = Literal["small", "large", "embedding", "fast_embedding"]
@@ -157,6 +158,7 @@ class BenchClient:
 def bench(faults: Sequence[Fault] = (), **options: Any) -> BenchClient:
     """A fresh client of the simulated endpoint, whatever endpoint is configured; graded checks use only this."""
     import openai
+
     from simllm import Bench
 
     base_url = server().base_url

@@ -128,7 +128,7 @@ def guess_and_measurement(
     axes.set_xlim(0, widest * 1.12)
     axes.set_xlabel(unit)
     axes.set_title(title)
-    axes.legend(loc="lower right")
+    axes.legend(loc="lower right", bbox_to_anchor=(1.0, 0.99), ncols=2, fontsize=8.5)  # beside the title, over no bar
     return axes
 
 

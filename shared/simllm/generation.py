@@ -19,13 +19,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from simllm.language import ORDER, LanguageModel
+from simllm.language import FLOOR, KEPT, ORDER, LanguageModel
 from simllm.sampling import Distribution, sample
+from simllm.stopping import StopWatcher
 from simllm.tokenizer import END, Tokenizer
 
 ECHO_SHARE = 0.7  # of the mass, where prompt or candidates know a continuation of the last two tokens
 REPEAT_DISCOUNT = 0.05  # factor on a token that would repeat a trigram already emitted
 LONG_WINDED = 120  # tokens off the pointers after which a sentence's end most likely ends the reply
+SUPPORT = FLOOR + ORDER * KEPT  # the language model never offers more tokens than this
 SENTENCE_ENDS = (b".", b"!", b"?", b"\n", b":")
 
 
@@ -126,10 +128,10 @@ class Generator:
         state = _State(self._prompt[-ORDER:], list(self._pointers))
         logprobs: list[TokenLogprob] = []
         finish_reason = "length"
-        watcher = _StopWatcher(self._tokenizer, decoding.stop)
+        watcher = StopWatcher(self._tokenizer, decoding.stop)
         while len(state.emitted) < decoding.max_tokens:
             uniform = stream.random()  # always drawn, so that token i sees the same number at every temperature
-            token = self._sure_token(state) if decoding.temperature == 0 and not decoding.want_logprobs else None
+            token = self._sure_token(state, decoding, uniform)
             if token is None:
                 distribution = self.distribution(state)
                 token = sample(distribution, decoding.temperature, decoding.top_p, uniform)
@@ -147,13 +149,30 @@ class Generator:
         tokens = tuple(state.emitted[: len(pieces)])
         return Generated(tokens, tuple(pieces), finish_reason, tuple(logprobs[: len(pieces)]))
 
-    def _sure_token(self, state: _State) -> int | None:
-        """The greedy choice when the pointers alone decide it, without asking the language model."""
-        if not state.alive:
+    def _sure_token(self, state: _State, decoding: Decoding, uniform: float) -> int | None:
+        """The token that would be drawn whatever the language model says; None when that cannot be known.
+
+        It only saves time: the language model's weights are bounded instead of computed.
+        """
+        if not state.alive or decoding.want_logprobs or 0.0 < decoding.top_p < 1.0:
             return None
-        masses = sorted(self._pointer_mass(state).items(), key=lambda item: (-item[1], item[0]))
-        runner_up = masses[1][1] if len(masses) > 1 else 0.0
-        return masses[0][0] if (1 - self._wander) * (masses[0][1] - runner_up) > self._wander else None
+        mass = self._pointer_mass(state)
+        if decoding.temperature == 0.0 or decoding.top_p == 0.0:
+            ranked = sorted(mass.values(), reverse=True)
+            runner_up = ranked[1] if len(ranked) > 1 else 0.0
+            sure = (1 - self._wander) * (ranked[0] - runner_up) > self._wander
+            return max(mass, key=lambda token: mass[token]) if sure else None
+        power, wander = 1.0 / decoding.temperature, self._wander
+        scale = (1 - wander) * max(mass.values()) + wander  # keeps the powers of low temperatures in range
+        least = [((1 - wander) * m / scale) ** power for m in mass.values()]
+        most = [(((1 - wander) * m + wander) / scale) ** power for m in mass.values()]
+        others = (wander / scale) ** power if power >= 1 else SUPPORT * (wander / scale / SUPPORT) ** power
+        for i, token in enumerate(mass):  # tokens stand in this order in the distribution, before all others
+            starts_by = _share(sum(most[:i]), sum(least[i:]))
+            ends_after = _share(sum(least[: i + 1]), sum(most[i + 1 :]) + others)
+            if starts_by <= uniform < ends_after:
+                return token
+        return None
 
     def _pointer_mass(self, state: _State) -> dict[int, float]:
         position = len(state.emitted)
@@ -205,53 +224,20 @@ class Generator:
 
 
 def _mix(base: Distribution, extra: dict[int, float], share: float) -> Distribution:
-    """`share` of the mass to `extra` (summing to 1), the rest to `base`."""
+    """`share` of the mass to `extra` (summing to 1), the rest to `base`; the tokens of `extra` come first."""
     if share <= 0.0:
         return base
-    probs = base.probs * (1.0 - share)
-    added_ids: list[int] = []
-    added: list[float] = []
-    for token, mass in extra.items():
-        found = np.flatnonzero(base.ids == token)
-        if len(found):
-            probs[found[0]] += share * mass
-        else:
-            added_ids.append(token)
-            added.append(share * mass)
-    if not added_ids:
-        return Distribution(base.ids, probs)
-    return Distribution(np.concatenate([base.ids, np.array(added_ids)]), np.concatenate([probs, np.array(added)]))
+    ids = np.array(list(extra), dtype=np.int64)
+    probs = share * np.array(list(extra.values()))
+    kept = np.ones(len(base.ids), dtype=bool)
+    for i, token in enumerate(extra):
+        same = base.ids == token
+        probs[i] += (1.0 - share) * float(base.probs[same].sum())
+        kept &= ~same
+    return Distribution(
+        np.concatenate([ids, base.ids[kept]]), np.concatenate([probs, (1.0 - share) * base.probs[kept]])
+    )
 
 
-class _StopWatcher:
-    """Finds stop strings in the text as it grows, also across token borders."""
-
-    def __init__(self, tokenizer: Tokenizer, stop: Sequence[str]) -> None:
-        self._tokenizer = tokenizer
-        self._stop = [s.encode("utf-8", "replace") for s in stop]
-        self._text = b""
-        self._cut: int | None = None
-
-    def hit(self, emitted: Sequence[int]) -> bool:
-        """Note the newest token; True when a stop string is now complete."""
-        if not self._stop:
-            return False
-        start = len(self._text)
-        self._text += self._tokenizer.piece(emitted[-1], first=len(emitted) == 1)
-        found = [self._text.find(s, max(0, start - len(s) + 1)) for s in self._stop]
-        hits = [position for position in found if position >= 0]
-        self._cut = min(hits) if hits else None
-        return self._cut is not None
-
-    def cut(self, pieces: list[str]) -> list[str]:
-        """The pieces before the stop string; the last may be shortened, later ones are dropped."""
-        if self._cut is None:
-            return pieces
-        kept: list[str] = []
-        room = len(self._text[: self._cut].decode("utf-8", "replace"))
-        for piece in pieces:
-            if room <= 0:
-                break
-            kept.append(piece[:room])
-            room -= len(piece)
-        return kept
+def _share(part: float, rest: float) -> float:
+    return part / (part + rest) if part > 0.0 else 0.0

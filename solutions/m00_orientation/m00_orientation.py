@@ -18,7 +18,7 @@
 # %% [markdown]
 # # The system you inherit
 #
-# An engineering assistant answers on-call questions at Harborline, a logistics platform with fourteen services. It was built in a week by somebody who has left. It is yours now. In this notebook you meet it on a bad morning, measure it once from end to end, and write the first file of its replacement.
+# An engineering assistant answers on-call questions at Harborline, a logistics platform. It was built in a week by somebody who has left, and it is yours now. You meet it on a bad morning, measure it once from end to end, and write the first file of its replacement.
 #
 # *About 60 minutes. You write `settings.py`. Nothing here costs money or leaves this computer.*
 
@@ -54,20 +54,14 @@ plots.use_style()
 # %% [markdown]
 # ## 1 · The incident
 #
-# **Monday, 08:40.** A customer's webhook endpoint was down for most of Saturday. Support asked the assistant how often beacon, the webhook service, retries a failed delivery. It answered at once, with a number. Support told the customer to re-import everything after that many attempts. Beacon went on delivering, as its policy says, and the customer booked hundreds of parcels twice.
+# **Monday, 08:40.** A customer's webhook endpoint was down on Saturday. Support asked the assistant how often a failed delivery is retried, got a number at once, and told the customer to re-import everything older. The webhook service went on delivering, as its policy says, and hundreds of parcels were booked twice.
 #
-# No alert fired. Every request had returned 200. Below is the whole system: an index, then a question's path through it.
+# No alert fired: every request had returned 200. This is the whole system, first its index, then a question's path through it.
+
 
 # %%
-library = corpus.load()
-config = SimpleNamespace(  # what the inherited system keeps in a module-level dictionary
-    database_url=os.environ["DATABASE_URL"],
-    base_url=os.environ["OPENAI_BASE_URL"],
-    api_key=os.environ["OPENAI_API_KEY"],
-    chat_model=models.role("small").name,
-    embedding_model=models.role("embedding").name,
-    retrieval_k=2,
-)
+def say(*sentences):
+    display(Markdown(" ".join(sentences)))
 
 
 @cache
@@ -76,13 +70,12 @@ def client_of(base_url, api_key):
 
 
 def embed(texts, config):
-    """Texts to unit vectors: texts that mean alike get vectors that point alike."""
+    """Texts to unit vectors; texts that mean alike get vectors that point alike. Returns vectors and billed tokens."""
     client = client_of(config.base_url, config.api_key)
     reply = client.embeddings.create(model=config.embedding_model, input=texts)
     return [np.array(item.embedding) for item in reply.data], reply.usage.prompt_tokens
 
 
-# %%
 def build_index(documents, config):
     """Embed every document once, whole, and store it: the id, the text, the vector, nothing else."""
     vectors, _ = embed([document.text for document in documents], config)
@@ -93,10 +86,19 @@ def build_index(documents, config):
         cursor.executemany("INSERT INTO m00_documents VALUES (%s, %s, %s)", rows)
 
 
+# %%
+config = SimpleNamespace(
+    database_url=os.environ["DATABASE_URL"],
+    base_url=os.environ["OPENAI_BASE_URL"],
+    api_key=os.environ["OPENAI_API_KEY"],
+    chat_model=models.role("small").name,
+    embedding_model=models.role("embedding").name,
+    retrieval_k=2,
+)
+library = corpus.load()
 db = psycopg.connect(config.database_url, autocommit=True, connect_timeout=5)
 register_vector(db)
 build_index(library.documents, config)
-print(db.execute("SELECT count(*) FROM m00_documents").fetchone()[0], "documents indexed")
 
 # %%
 SEARCH = "SELECT id, body, 1 - (vector <=> %s) FROM m00_documents ORDER BY vector <=> %s LIMIT 10"
@@ -117,15 +119,8 @@ def stage(trace, name):
 
 def ask(question, config):
     """Answer one question and leave a trace. The first error ends the path."""
-    trace = {
-        "question": question,
-        "config": vars(config),
-        "found": [],
-        "answer": "",
-        "error": "",
-        "ms": {},
-        "tokens": {},
-    }
+    trace = {"question": question, "config": vars(config), "found": [], "answer": "", "error": ""}
+    trace |= {"ms": {}, "tokens": {}}
     with suppress(openai.APIError, psycopg.Error):
         with stage(trace, "embed"):
             (vector,), trace["tokens"]["embed"] = embed([question], config)
@@ -134,58 +129,48 @@ def ask(question, config):
         trace["found"] = [(name, round(similarity, 3)) for name, _, similarity in rows]
         pasted = "\n\n".join(f"[{name}]\n{body}" for name, body, _ in rows[: config.retrieval_k])
         prompt = f"Answer the question from these documents.\n\n{pasted}\n\nQuestion: {question}\nAnswer:"
+        messages = [{"role": "user", "content": prompt}]
         with stage(trace, "generate"):
-            completion = client_of(config.base_url, config.api_key).chat.completions.create(
-                model=config.chat_model, messages=[{"role": "user", "content": prompt}]
-            )
-        trace["answer"] = completion.choices[0].message.content
-        trace["tokens"] |= {"input": completion.usage.prompt_tokens, "output": completion.usage.completion_tokens}
+            client = client_of(config.base_url, config.api_key)
+            reply = client.chat.completions.create(model=config.chat_model, messages=messages)
+        trace["answer"] = reply.choices[0].message.content
+        trace["tokens"] |= {"input": reply.usage.prompt_tokens, "output": reply.usage.completion_tokens}
     return trace
 
 
 # %%
 incident = next(question for question in library.golden if question.id == "q013")
-trace = ask(incident.text, config)
-display(Markdown(f"> **Support:** {incident.text}\n>\n> **Assistant:** {trace['answer'].replace('*', '')}"))
+askings = [ask(incident.text, config) for _ in range(5)]  # replies are sampled: find Monday's among a few
+trace = max(askings, key=lambda asking: any(fact in asking["answer"] for fact in incident.wrong_facts))
+say(f"> **Support:** {incident.text}\n>\n> **Assistant:** {trace['answer'].replace('*', '')}")
 
 # %% [markdown]
-# Fluent, short, and wrong. What does the trace say about *why*? `found` holds the search result; we put the documents' front matter beside it, which the system never stored. Grade 2 means that a human judged: this document answers the question.
+# Fluent, short, and wrong. The trace keeps the search result; put the documents' front matter beside it, which the system never stored. Grade 2 means that a person judged: this document answers the question.
 
 
 # %%
-def show_found(trace, question, rows=4):
-    grades = library.qrels[question.id]
-    documents = [library.document(name) for name, _ in trace["found"][:rows]]
-    return pd.DataFrame(
-        {
-            "document": [document.id for document in documents],
-            "similarity": [similarity for _, similarity in trace["found"][:rows]],
-            "updated": [document.updated for document in documents],
-            "superseded by": [document.superseded_by or "" for document in documents],
-            "grade": [grades.get(document.id, 0) for document in documents],
-            "in the prompt": ["yes" if rank < trace["config"]["retrieval_k"] else "" for rank in range(len(documents))],
-        },
-        index=pd.RangeIndex(1, len(documents) + 1, name="rank"),
-    )
+def front_matter(name, similarity):
+    document = library.document(name)
+    grade = library.qrels[incident.id].get(name, 0)
+    return name, similarity, document.updated, document.superseded_by or "", grade
 
 
-show_found(trace, incident)
+columns = ["document", "similarity", "updated", "superseded by", "grade"]
+found = pd.DataFrame([front_matter(*hit) for hit in trace["found"][:4]], columns=columns)
+found.set_axis(range(1, len(found) + 1)).rename_axis("rank")
 
 # %%
 right = library.document(incident.passage.document)
 outdated = library.document(right.supersedes)
-rank = [name for name, _ in trace["found"]].index(right.id) + 1
-display(
-    Markdown(
-        f"The right answer stands in `{right.id}`, at **rank {rank}**, in the line `{incident.passage.quote.replace('`', '')}`. Rank 1 is "
-        f"`{outdated.id}`, replaced {(right.updated - outdated.updated).days} days later and written in the very words of "
-        "the question. Its replacement hides the number in a table. The index kept neither dates nor `superseded_by`, so "
-        "neither the search nor the model could know."
-    )
+say(
+    f"The answer stands in `{right.id}`, at **rank {[name for name, _ in trace['found']].index(right.id) + 1}**, in the line",
+    f"`{incident.passage.quote.replace('`', '')}`. `{outdated.id}` is",
+    f"{(right.updated - outdated.updated).days} days older and uses the very words of the question; its replacement hides",
+    "the number in a table. The index kept neither dates nor `superseded_by`, so nobody downstream could know.",
 )
 
 # %% [markdown]
-# The model copied what it was handed. The cause lies two stages earlier, at ingestion, where a field was dropped. That is the subject of this course: **an AI system is a pipeline, and each stage needs instruments, an evaluation and a fallback.** You will rebuild every box below; today's is filled.
+# The model copied what it was handed. The cause lies two stages earlier, at ingestion, where a field was dropped. That is the subject of this course: **an AI system is a pipeline, and each stage needs instruments, an evaluation and a fallback.** You will rebuild every box; today's is filled.
 
 # %%
 figure = plots.architecture(today=["settings"])
@@ -193,7 +178,7 @@ figure = plots.architecture(today=["settings"])
 # %% [markdown]
 # ## 2 · How this course talks to you
 #
-# You write functions; *checks* call them and compare. Here is a harmless one, worth no points, about a price list: *0.15 USD per million input tokens*. The function is wrong. Read what the check says before you read the code again.
+# You write functions; *checks* call them and compare. Here is a harmless one, worth no points, about a price of *0.15 USD per million tokens*. It is wrong. Read the check's message before you read the code again.
 
 
 # %%
@@ -201,8 +186,6 @@ def usd_per_1000_questions(tokens_per_question, usd_per_million_tokens):
     return tokens_per_question * usd_per_million_tokens
 
 
-# %%
-failure = None
 try:
     with Check("m00-warm-up") as check:
         check.call(usd_per_1000_questions, 500, 0.15).equals(
@@ -212,25 +195,15 @@ try:
             why="1,000 questions of 500 tokens are half a million tokens: half of 0.15 USD",
             hint="how many tokens do 1,000 questions need, and in which unit is the price?",
         )
-except CheckFailed as error:  # caught only here, so that the notebook can go on
-    failure = error
+except CheckFailed as failure:  # caught only here, so that the notebook can go on
     print(failure)
 
 # %% [markdown]
-# | Line | Read it as |
-# |---|---|
-# | first | which check, and what kind of mistake |
-# | `called` | the call: paste it into a cell to repeat it |
-# | `expected`, `got` | the difference to explain |
-# | `why` | the arithmetic or the rule, worked for this case |
-# | `try` | a nudge, never the code |
+# The first line names the check and the kind of mistake. `called` is the call, ready to paste. `expected` and `got` are the difference to explain, `why` the arithmetic for this very case, and `try` a nudge, never the code. Repair the function and run the cell again: `✓ … public checks passed`.
 #
-# Fix the function, run both cells again, and the check answers `✓ … public checks passed`. That sentence means what it says. Graded checks also hold **hidden tests**: other inputs, same five lines, values withheld. Locally you see the public part; grading runs both.
-
-# %% [markdown]
-# A cell that starts with `#| export settings.py` becomes part of your own package the moment it runs: watch for the arrow `→ assistant/settings.py`, and find the file in `workspace/assistant/`. Later notebooks import *your* file once all its checks pass, and the reference until then.
+# That sentence means what it says. Graded checks also hold **hidden tests**: other inputs, the same five lines, values withheld. You see the public part; `./course check m00`, in a terminal, grades as the grader will, and `./course status` shows your points.
 #
-# In a terminal, `./course check m00` grades this notebook as the grader will, and `./course status` shows your points. Each exercise folds three hints: where to look, the idea, pseudocode. The next cell opens the file; it is given.
+# A cell that starts with `#| export settings.py` becomes part of *your* package as it runs: watch for the arrow, then look into `workspace/assistant/settings.py`. Later notebooks import your file once its checks pass, and the reference until then. Every exercise folds three hints. The file's beginning is given:
 
 # %% nbgrader={"grade": false, "grade_id": "m00-settings-header", "locked": true, "schema_version": 3, "solution": false, "task": false}
 #| export settings.py
@@ -264,66 +237,62 @@ class SettingsError(ValueError):
 # %% [markdown]
 # ## 3 · Read the trace
 #
-# Every question leaves a plain dictionary behind. Look at all of it once, as you would at a request log you did not design.
+# Each question leaves a plain dictionary behind. Read it once, as you would read a request log that you did not design.
 
 # %%
 {key: value for key, value in trace.items() if key != "found"}
 
 # %% [markdown]
-# Two things deserve a second look. `config` is in there, key and database URL included: whatever ships these traces ships credentials. You repair that first. And `tokens` says what you were *billed* for, not what was *read*. Test it: give one document two different endings, embed both versions and compare. 1.0 means the same vector, so the ending made no difference.
+# `config` is in there, with key and database URL: whatever ships these traces ships credentials. You repair that first.
+#
+# `tokens` says what was *billed*, not what was *read*. Test it: give a document two different endings, embed both and compare. A similarity of 1 means the same vector: the ending made no difference.
 
 # %%
 guess_shortest, guess_longest = 0.95, 0.98  # a colleague's guesses: write yours before you run this cell
 
 by_length = sorted(library.documents, key=lambda document: len(document.text))
+ends = [by_length[0], by_length[-1]]
 endings = ["\n\nCorrection: all of the above is wrong.", "\n\nThe canteen opens at noon."]
-pairs = [embed([document.text + ending for ending in endings], config)[0] for document in (by_length[0], by_length[-1])]
-measured = [float(first @ second) for first, second in pairs]
-names = [f"shortest: {by_length[0].id}", f"longest: {by_length[-1].id}"]
-title = "One document with two endings: how alike are the vectors?"
+pairs = [embed([document.text + ending for ending in endings], config)[0] for document in ends]
 axes = plots.guess_and_measurement(
-    names, [guess_shortest, guess_longest], measured, unit="cosine similarity", title=title
+    [f"{len(document.text.split())} words: {document.id}" for document in ends],
+    [guess_shortest, guess_longest],
+    [float(first @ second) for first, second in pairs],
+    unit="cosine similarity",
+    title="One document with two endings: how alike are the vectors?",
 )
 
 # %%
 window = models.role("embedding").context_window
 billed = pd.Series({document.id: embed([document.text], config)[1] for document in library.documents}).sort_values()
 tokens = pd.DataFrame({"inside the window": billed.clip(upper=window), "beyond it": (billed - window).clip(lower=0)})
-axes = tokens.plot.barh(stacked=True, figsize=(7.2, 5.4), color=[plots.BLUE, plots.ORANGE], width=0.75, fontsize=7.5)
-axes.set(
-    xlabel="tokens, as billed by the endpoint", title=f"What the index knows of each document (window: {window} tokens)"
-)
-axes.legend(loc="lower right")
+axes = tokens.plot.barh(stacked=True, figsize=(7.2, 5.2), color=[plots.BLUE, plots.ORANGE], width=0.75, fontsize=7.5)
+axes.set(xlabel="tokens, as billed", title=f"What the index knows of each document (window: {window} tokens)")
 plt.show()
-
-# %%
-beyond = tokens["beyond it"]
-display(
-    Markdown(
-        f"**{(beyond > 0).sum()} of {len(tokens)} documents** are longer than the embedding model's window, and about "
-        f"**{beyond.sum() / billed.sum():.0%} of all tokens** lie beyond it: paid for, never read, in no search. No error "
-        "and no warning. (Tokenizers count differently, so take the share as an estimate.) Module 2 answers with chunks."
-    )
+say(
+    f"**{(billed > window).sum()} of {len(billed)} documents** are longer than the embedding model's window; about",
+    f"**{tokens['beyond it'].sum() / billed.sum():.0%} of all tokens** are paid for, never read, and in no search. No error,",
+    "no warning. (Tokenizers count differently: an estimate.) Module 2 answers with chunks.",
 )
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "m00-redact-goal", "locked": true, "schema_version": 3, "solution": false, "task": false}
 # ### Exercise 1 · A URL that is safe to log
 #
-# *5 minutes · difficulty 1 of 3 · 3 points.* **Why production cares:** credentials leak through logs far more often than through attackers. The code that prints a URL is usually an error handler, so it must never fail itself.
+# *5 minutes · difficulty 1 of 3 · 3 points.* **Why production cares:** the code that prints a URL is usually an error handler. It must not leak, and it must not fail itself.
 #
-# **Contract.** `redact_url(url) -> str` replaces the password in `scheme://user:password@host`, and the value of each query parameter named in `SECRET_PARAMETERS` (any case), by `MASK`. The user, a port, order and escapes stay as they are; without a secret the text comes back unchanged. People paste passwords with unescaped `@ / ? #`, connection strings that are no URLs, and half a line: then hide too much rather than too little, and never raise.
+# **Contract.** `redact_url` replaces the password in `scheme://user:password@host`, and the values of query parameters named in `SECRET_PARAMETERS` (any case), by `MASK`. User, port, order and escapes stay; text without a secret comes back unchanged. People paste passwords with unescaped `@ / ? #`, connection strings that are no URLs, half a line: then hide too much rather than too little, and never raise.
 #
-# **By hand.** `http://sam:s3cret@models.internal:80/v1` → `http://sam:***@models.internal:80/v1`
+# **By hand.** `http://sam:s3cret@models:80/v1` → `http://sam:***@models:80/v1`
 #
-# <details><summary>Hint 1: where to look</summary>RFC 3986, section 3.2: where does the authority end, and what separates the user's part from the host?</details>
-# <details><summary>Hint 2: the idea</summary>Cut the text at fixed marks and change only the pieces that hold secrets. Parsing and re-assembling a URL changes escapes; replacing the password's text everywhere hits users and databases of the same name.</details>
+# <details><summary>Hint 1: where to look</summary>RFC 3986, section 3.2: where does the authority end, and what separates user and host?</details>
+# <details><summary>Hint 2: the idea</summary>Cut at fixed marks and change only the pieces that hold secrets. Parsing and re-assembling changes escapes; replacing the password's text hits users of the same name.</details>
 # <details><summary>Hint 3: pseudocode</summary>
 #
-#     no "://"                      -> only the mask
-#     authority, rest               <- split at the first of / ? #
-#     rest has an @ that could be the end of a password -> scheme and mask
-#     user, password                <- before the LAST @ of the authority, at its FIRST colon
-#     each name=value of the query  -> mask the value if the name is secret
+#     no "://" -> only the mask
+#     authority, rest <- split at the first of / ? #
+#     an @ in the rest could end a password -> scheme and mask
+#     user, password  <- before the LAST @ of the authority, at its FIRST colon
+#     each name=value of the query -> mask the value of a secret name
 # </details>
 
 
@@ -458,15 +427,14 @@ with Check("m00-redact-edge") as check:
     ### END HIDDEN TESTS
 
 # %% [markdown]
-# You should see the embedded database's URL nearly untouched, one masked password, and one URL reduced to its scheme. Skip this, and the first failed connection writes the password into the log aggregator, where it stays for as long as your retention policy says.
-
-# %% [markdown]
+# One URL untouched, one password masked, one URL reduced to its scheme. Without this, the first failed connection writes the password into the log aggregator, for as long as your retention policy says.
+#
 # ## 4 · One question, twenty answers
 #
-# Back to the incident. Nobody set a temperature, so the endpoint's default applies and replies are *sampled*. Ask twenty times. How many answers give the outdated number, and how many the right one?
+# Nobody set a temperature, so the endpoint's default applies and replies are *sampled*. Ask the incident's question twenty times. How many answers give the outdated number, how many the right one?
 
 # %%
-guess_outdated, guess_right = 18, 2  # of 20: a colleague's guess, write yours
+guess_outdated, guess_right = 18, 2  # of 20: a colleague's guesses, write yours
 
 
 def kind_of(question, text):
@@ -478,42 +446,37 @@ def kind_of(question, text):
     return "abstains" if scoreboard.abstains(text) else "something else"
 
 
-askings = [ask(incident.text, config) for _ in range(20)]
-before = Counter(kind_of(incident, asking["answer"]) for asking in askings)
-
-# %%
 kinds = ["outdated", "right", "abstains", "something else"]
-guesses = [guess_outdated, guess_right, None, None]
-title = "The same question, asked twenty times"
-axes = plots.guess_and_measurement(kinds, guesses, [before[kind] for kind in kinds], unit="answers of 20", title=title)
-
-# %%
-for text, count in Counter(asking["answer"] for asking in askings).most_common(4):
-    display(Markdown(f"**{count}×** {text[:300].replace('*', '')}"))
+askings = [ask(incident.text, config)["answer"] for _ in range(20)]
+before = Counter(kind_of(incident, text) for text in askings)
+guesses, measured = [guess_outdated, guess_right, None, None], [before[kind] for kind in kinds]
+axes = plots.guess_and_measurement(
+    kinds, guesses, measured, unit="answers of 20", title="One question, asked twenty times"
+)
+plt.show()
+for text, count in Counter(askings).most_common(3):
+    say(f"**{count}×** {text[:260].replace('*', '')}")
 
 # %% [markdown]
-# The right document was in the prompt each time. Two lessons hide here. A single run proves nothing about a sampled system, so measure distributions. And "something else" is not caught by any exception: module 1 tames sampling, module 6 checks answers against their sources.
-
-# %% [markdown]
+# The right document was in the prompt every time. A single run says little about a sampled system, so measure distributions. And nothing raises when the text makes no sense: module 1 tames sampling, module 6 checks answers against their sources.
+#
 # ## 5 · The whole system, once
 #
-# One incident is an anecdote. The course has **golden questions** with judged documents and facts that a right answer must state; you work on the `dev` half. Each failure goes to the earliest stage that explains it:
+# One incident is an anecdote. **Golden questions** come with judged documents and the facts that a right answer states; you work on the `dev` half. A failure belongs to the earliest stage that explains it:
 #
 # - *error*: a stage raised, and nobody got an answer;
-# - *should have abstained*: there is no answer for this asker, and it gave one;
+# - *should have abstained*: there is no answer for this asker, and the system gave one;
 # - *retrieval*: a document that the answer needs was not in the prompt;
-# - *generation*: everything needed was there, and the answer is still wrong.
+# - *generation*: everything needed was there, and the answer is wrong.
 #
-# The slogan says that nine failures in ten are retrieval failures. Is that so here?
+# A slogan says that nine failures in ten are retrieval failures. Here, too?
 
 # %%
-guess_correct, guess_retrieval, guess_abstained = 60, 90, 50  # percent: a colleague's guesses, write yours
-
 dev = library.questions(split="dev")
 
 
 def verdict(question, trace):
-    """The earliest stage that explains a wrong answer, or `right`."""
+    """`right`, or the earliest stage that explains a wrong answer."""
     pasted = {name for name, _ in trace["found"][: trace["config"]["retrieval_k"]]}
     if trace["error"]:
         return "error"
@@ -521,132 +484,107 @@ def verdict(question, trace):
         return "right"
     if not question.answerable:
         return "should have abstained"
-    needed = {passage.document for passage in question.passages}
-    return "generation" if needed <= pasted else "retrieval"
+    return "generation" if {passage.document for passage in question.passages} <= pasted else "retrieval"
 
 
 def evaluate(config, repeats=1):
-    """Ask every dev question; one row per asking with what the trace and the judgments say."""
-    rows = []
-    for question in [question for question in dev for _ in range(repeats)]:
-        trace = ask(question.text, config)
-        rows.append({"golden": question, "category": question.category, "verdict": verdict(question, trace), **trace})
-    return pd.DataFrame(rows)
+    """Ask the dev questions; one row per asking: the golden question, the trace, the verdict."""
+    traces = [(question, ask(question.text, config)) for question in dev for _ in range(repeats)]
+    return pd.DataFrame(
+        [{"golden": question, "verdict": verdict(question, trace), **trace} for question, trace in traces]
+    )
 
+
+# %%
+guess_correct, guess_retrieval, guess_abstained = 60, 90, 50  # percent: a colleague's guesses, write yours
 
 baseline = evaluate(config, repeats=REPEATS)
+is_answerable = baseline["golden"].map(lambda question: question.answerable)
+verdicts = baseline["verdict"]
+failed = verdicts[is_answerable & (verdicts != "right")]
+axes = plots.guess_and_measurement(
+    ["answered correctly", "of these failures: retrieval", "abstained rightly"],
+    [guess_correct, guess_retrieval, guess_abstained],
+    [
+        100 * hits.mean()
+        for hits in (verdicts[is_answerable] == "right", failed == "retrieval", verdicts[~is_answerable] == "right")
+    ],
+    unit="percent",
+    title="The inherited system on the golden dev questions",
+)
 
 # %%
-outcomes = pd.crosstab(baseline["category"], baseline["verdict"])
 colours = {"right": plots.GREEN, "retrieval": plots.BLUE, "generation": plots.ORANGE}
 colours |= {"should have abstained": plots.RED, "error": plots.GREY}
-columns = [name for name in colours if name in outcomes]
-axes = outcomes[columns].plot.barh(stacked=True, figsize=(7.2, 4), color=[colours[name] for name in columns], width=0.7)
-axes.set(xlabel="answers", ylabel="", title="Where each answer to the golden dev questions ends")
-axes.legend(loc="upper center", bbox_to_anchor=(0.45, -0.16), ncols=5, fontsize=8)
+categories = baseline["golden"].map(lambda question: question.category).rename("category")
+outcomes = 100 * pd.crosstab(categories, verdicts, normalize="index").reindex(columns=list(colours), fill_value=0)
+axes = outcomes.plot.barh(stacked=True, figsize=(7.2, 4), color=list(colours.values()), width=0.7)
+axes.set(xlabel="percent of the answers", ylabel="", title="Where answers end, by category of question")
+axes.legend(loc="upper center", bbox_to_anchor=(0.42, -0.16), ncols=5, fontsize=8)
 plt.show()
 
-
 # %%
-def percent(hits):
-    return 100 * hits.mean() if len(hits) else 0.0
-
-
-verdicts = baseline["verdict"]
-is_answerable = baseline["golden"].map(lambda question: question.answerable)
-failed = verdicts[is_answerable & (verdicts != "right")]
-measured = [
-    percent(verdicts[is_answerable] == "right"),
-    percent(failed == "retrieval"),
-    percent(verdicts[~is_answerable] == "right"),
-]
-labels = ["answered correctly", "of those failures: retrieval", "abstained rightly"]
-guesses = [guess_correct, guess_retrieval, guess_abstained]
-axes = plots.guess_and_measurement(
-    labels, guesses, measured, unit="percent", title="The inherited system on the dev questions"
+retrieval = (failed == "retrieval").sum()
+say(
+    f"Of {len(failed)} failed answers to answerable questions, **{retrieval} lacked a document that they needed** and",
+    f"{(failed == 'generation').sum()} had everything; by the slogan, {0.9 * len(failed):.0f} would be retrieval's. The kinds",
+    "stack: no model can repair the first, and better retrieval does not repair the second.",
+    f"With {len(dev)} questions, a few answers more or less are noise; module 5 puts intervals on such claims.",
 )
-
-# %%
-retrieval, generation = (failed == "retrieval").sum(), (failed == "generation").sum()
-more = "More" if retrieval > generation else "No more"
-display(
-    Markdown(
-        f"Of {len(failed)} failed answers to answerable questions, **{retrieval}** lacked a document that they needed and "
-        f"**{generation}** had everything. {more} than half were lost before the model read a word; the slogan's nine in ten "
-        f"would be {0.9 * len(failed):.0f}. The failures also stack: a better model cannot repair the first kind, and "
-        f"better retrieval alone does not repair the second. With {len(dev)} questions, differences of a few answers are "
-        "noise; module 5 puts intervals on such claims."
-    )
-)
-
-# %% [markdown]
-# Look at the lowest bar. The prompt never allows "I don't know", so the system always has an answer, in the same confident tone. Reading single failures teaches more than the totals; take one of each kind.
-
-# %%
 for kind, group in baseline[verdicts != "right"].groupby("verdict"):
-    row = group.iloc[0]
-    display(
-        Markdown(
-            f"**{kind}** · *{row['golden'].text}*<br>says: {(row['answer'] or row['error'])[:220].replace('*', '')}<br>"
-            f"should say: {row['golden'].reference_answer[:220]}"
-        )
+    golden, text = group.iloc[0]["golden"], group.iloc[0]["answer"] or group.iloc[0]["error"]
+    say(
+        f"**{kind}** · *{golden.text}*<br>says: {text[:200].replace('*', '')}<br>should: {golden.reference_answer[:200]}"
     )
 
 # %% [markdown]
+# Read the failures, not only the bars. The prompt never allows "I don't know", so there is always an answer, in the same confident tone, even from a document that this asker may not read.
+#
 # ## 6 · What it costs, in time and money
 #
-# The same traces answer the next two questions: which stage takes the time, and which pays the bill? Output tokens cost four times as much as input tokens here. Guess what 1,000 questions cost.
+# The same traces say which stage takes the time and which part pays the bill. Guess the price of 1,000 questions.
 
 # %%
 guess_usd = 1.00  # USD per 1,000 questions: a colleague's guess, write yours
 
 
 def usd(trace, config):
-    """What one question cost, by part, in USD."""
+    """What one question cost, in USD, by part."""
     price = {models.role(name).name: models.role(name) for name in ("small", "large", "embedding")}
-    chat, tokens = price[config.chat_model], trace["tokens"]
-    per_million = {
-        "question's embedding": tokens.get("embed", 0) * price[config.embedding_model].usd_per_million_input,
-        "prompt": tokens.get("input", 0) * chat.usd_per_million_input,
-        "answer": tokens.get("output", 0) * chat.usd_per_million_output,
+    chat, tokens = price[config.chat_model], {"embed": 0, "input": 0, "output": 0} | trace["tokens"]
+    return {
+        "embedding": tokens["embed"] * price[config.embedding_model].usd_per_million_input / 1e6,
+        "prompt": tokens["input"] * chat.usd_per_million_input / 1e6,
+        "answer": tokens["output"] * chat.usd_per_million_output / 1e6,
     }
-    return {part: value / 1_000_000 for part, value in per_million.items()}
 
 
-# %%
-costs = pd.DataFrame([usd(row, config) for _, row in baseline.iterrows()]).mean() * 1000
-parts = ["all", *costs.index]
-values = [costs.sum(), *costs]
-title = "The price of 1,000 questions"
-axes = plots.guess_and_measurement(
-    parts, [guess_usd, None, None, None], values, unit="USD per 1,000 questions", title=title
-)
-
-# %%
-stages = pd.DataFrame(list(baseline["ms"])).quantile([0.5, 0.95]).T
-stages.columns = ["p50 ms", "p95 ms"]
-stages.round(1)
+costs = 1000 * pd.DataFrame([usd(row, config) for _, row in baseline.iterrows()]).mean()
+parts, values = ["all", *costs.index], [costs.sum(), *costs]
+axes = plots.guess_and_measurement(parts, [guess_usd, None, None, None], values, unit="USD", title="1,000 questions")
+plt.show()
+pd.DataFrame(list(baseline["ms"])).quantile([0.5, 0.95]).T.set_axis(["p50 ms", "p95 ms"], axis=1).round(1)
 
 # %% [markdown]
-# The prompt pays nearly everything, and most of the prompt is documents that we chose to paste. So `retrieval_k` is a price tag. The times are this computer's: the simulated models answer without thinking time, so read them as an order of stages, not as production latency. Against a real endpoint the same cell shows `generate` dwarfing the rest.
+# The prompt pays nearly everything, and most of the prompt is documents that somebody chose to paste: `retrieval_k` is a price tag. The times are this computer's. Simulated models do not think; behind a real endpoint, `generate` dwarfs the rest.
 #
 # That `2` in `config` was never a decision. Before you make it one, the system needs a safe way to read numbers.
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "m00-number-goal", "locked": true, "schema_version": 3, "solution": false, "task": false}
 # ### Exercise 2 · A number from the environment
 #
-# *8 minutes · difficulty 1 of 3 · 5 points.* **Why production cares:** `float(os.environ["TIMEOUT"])` accepts `nan`, and every comparison with NaN is false, so that timeout never fires. `30s` dies with a traceback that names no variable.
+# *8 minutes · difficulty 1 of 3 · 5 points.* **Why production cares:** `float(os.environ["TIMEOUT"])` accepts `nan`, every comparison with NaN is false, and that timeout never fires. `30s` dies with a traceback that names no variable.
 #
-# **Contract.** `read_number(environ, name, *, default, minimum, maximum, unit) -> float`. Missing, empty or blank text gives `default`. White space around a number is ignored; `2.5` and `1e3` are numbers, `nan`, `inf` and `1_000` are not (the shell script that reads the same variable would disagree about the last). Bounds are inclusive. Anything else raises `SettingsError` with the variable, the text, both bounds and the unit in its message.
+# **Contract.** Missing, empty or blank text gives `default`. White space around a number is ignored. `2.5` and `1e3` are numbers; `nan`, `inf` and `1_000` are not (a shell script that reads the same variable would disagree about the last). Bounds are inclusive. Anything else raises `SettingsError` with variable, text, both bounds and unit in the message.
 #
-# **By hand.** `{"K": " 7 "}`, bounds 1 to 50 → `7.0`; `{"K": "70"}` → `K='70' is not a number from 1 to 50 (documents): correct or unset it.`
+# **By hand.** `{"K": " 7 "}` with bounds 1 and 50 → `7.0`; `{"K": "70"}` → `K='70' is not a number from 1 to 50 (documents): correct or unset it.`
 #
-# <details><summary>Hint 1: where to look</summary>The documentation of `float()`: which spellings does it accept that you would not want to find in a configuration?</details>
-# <details><summary>Hint 2: the idea</summary>One path for "absent", one for "a finite number within bounds", and a single error for everything else, so that no odd input finds a gap between two conditions.</details>
+# <details><summary>Hint 1: where to look</summary>The documentation of `float()`: which spellings does it accept that you would not want in a configuration?</details>
+# <details><summary>Hint 2: the idea</summary>One path for "absent", one for "finite and within bounds", one error for the rest, so that no odd input finds a gap between two conditions.</details>
 # <details><summary>Hint 3: pseudocode</summary>
 #
 #     text  <- the variable without white space; nothing left -> the default
-#     value <- text as a number; impossible or a digit separator -> not a number
+#     value <- text as a number, unless it has a digit separator
 #     finite and minimum <= value <= maximum -> the value
 #     otherwise -> one error that names all five things
 # </details>
@@ -693,12 +631,11 @@ def read_number(
 
 
 # %%
-bounds = {"default": 30, "minimum": 0.1, "maximum": 600, "unit": "seconds"}
 for given in ["", "2.5", "1e2", "30s", "nan", "0"]:
     try:
-        print(repr(given), "->", read_number({"TIMEOUT_S": given}, "TIMEOUT_S", **bounds))
+        print(read_number({"TIMEOUT_S": given}, "TIMEOUT_S", default=30, minimum=0.1, maximum=600, unit="seconds"))
     except SettingsError as error:
-        print(repr(given), "->", error)
+        print(error)
 
 # %% nbgrader={"grade": true, "grade_id": "m00-number-basic", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 with Check("m00-number-basic") as check:
@@ -758,75 +695,62 @@ with Check("m00-number-edge") as check:
     ### END HIDDEN TESTS
 
 # %% [markdown]
-# Three spellings are values, three are errors. Without this, a typo either stops the process with a riddle or, worse, runs for weeks as a limit that never limits.
-
-# %% [markdown]
+# Three values, three errors. Without this, a typo stops the process with a riddle or, worse, runs for weeks as a limit that never limits.
+#
 # ## 7 · Freeze a decision: how many documents?
 #
-# More documents in the prompt mean better recall, a higher bill, and at some point a prompt that no longer fits the model's context window: then the endpoint refuses the request. Sweep `k` and let the traces decide. The rule, fixed before looking: **the best recall among the settings with no refused request; on a tie, the cheaper one.**
+# More documents in the prompt mean better recall, a higher bill and, at some point, a prompt beyond the model's context window: then the endpoint refuses. Sweep `k` and let traces decide, by a rule fixed beforehand: **the best recall without a refused request; on a tie, the cheaper setting.**
 
 
 # %%
 def recall(row):
-    """Share of the needed documents that reached the prompt; None where the question has no answer."""
+    """Share of the needed documents that reached the prompt; NaN where the question has no answer."""
     needed = {passage.document for passage in row["golden"].passages}
     pasted = {name for name, _ in row["found"][: row["config"]["retrieval_k"]]}
-    return len(needed & pasted) / len(needed) if needed else None
+    return len(needed & pasted) / len(needed) if needed else float("nan")
 
 
 def summarise(k):
     chosen = SimpleNamespace(**{**vars(config), "retrieval_k": k})
-    table = evaluate(chosen)
+    rows = [row for _, row in evaluate(chosen).iterrows()]
     return {
-        "k": k,
-        "recall@k": table.apply(recall, axis=1).mean(),
-        "refused": (table["verdict"] == "error").sum(),
-        "right": (table["verdict"] == "right").sum(),
-        "input tokens": table["tokens"].map(lambda tokens: tokens.get("input")).mean(),
-        "USD per 1,000": 1000 * sum(sum(usd(row, chosen).values()) for _, row in table.iterrows()) / len(table),
-        "p95 ms": table["ms"].map(lambda ms: sum(ms.values())).quantile(0.95),
+        "recall@k": np.nanmean([recall(row) for row in rows]),
+        "refused": sum(row["verdict"] == "error" for row in rows),
+        "right": sum(row["verdict"] == "right" for row in rows),
+        "USD per 1,000": 1000 * np.mean([sum(usd(row, chosen).values()) for row in rows]),
+        "p95 ms": np.percentile([sum(row["ms"].values()) for row in rows], 95),
     }
 
 
-sweep = pd.DataFrame([summarise(k) for k in (1, 2, 3, 4, 6)]).set_index("k")
+sweep = pd.DataFrame([summarise(k) for k in (1, 2, 3, 4, 6)], index=pd.Index([1, 2, 3, 4, 6], name="k"))
 sweep.round(2)
 
 # %%
 axes = sweep["recall@k"].plot(
-    marker="o", color=plots.BLUE, label="recall@k", ylim=(0, 1), xlabel="k: documents in the prompt"
+    marker="o", color=plots.BLUE, label="recall@k", ylim=(0, 1), ylabel="share", xlabel="k: documents in the prompt"
 )
 (sweep["refused"] / len(dev)).plot(ax=axes, marker="s", color=plots.RED, label="requests refused")
-axes.set_ylabel("share")
-costs_axis = axes.twinx()
-sweep["USD per 1,000"].plot(ax=costs_axis, marker="^", color=plots.ORANGE, linestyle="--")
-costs_axis.set_ylabel("USD per 1,000 questions (dashed)", color=plots.ORANGE)
-costs_axis.set_ylim(0, None)
+sweep["USD per 1,000"].plot(ax=axes, marker="^", color=plots.ORANGE, linestyle="--", label="USD per 1,000 questions")
 axes.legend(loc="upper left")
 axes.set_title("What one more document buys, and what it costs")
 plt.show()
-
-# %%
-allowed = sweep[sweep["refused"] == 0]
-best_k = int(allowed["recall@k"].idxmax())  # the first, so the cheapest, of equals
+best_k = int(sweep["recall@k"][sweep["refused"] == 0].idxmax())  # the first, so the cheapest, of equals
 old, new = sweep.loc[config.retrieval_k], sweep.loc[best_k]
-display(
-    Markdown(
-        f"The rule picks **k = {best_k}**: recall {old['recall@k']:.2f} → {new['recall@k']:.2f}, "
-        f"{old['USD per 1,000']:.2f} → {new['USD per 1,000']:.2f} USD per 1,000 questions. Right answers go from "
-        f"{old['right']:.0f} to {new['right']:.0f} of {len(dev)}: putting a document into the prompt makes a right answer "
-        "possible, not certain. One more thing this plot cannot promise is that a new, longer document will not overflow."
-    )
+say(
+    f"The rule picks **k = {best_k}**: recall {old['recall@k']:.2f} → {new['recall@k']:.2f}, {old['USD per 1,000']:.2f} →",
+    f"{new['USD per 1,000']:.2f} USD per 1,000 questions, p95 {old['p95 ms']:.0f} → {new['p95 ms']:.0f} ms; right answers",
+    f"{old['right']:.0f} → {new['right']:.0f} of {len(dev)}. A document in the prompt makes a right answer possible, not certain.",
 )
 
 # %% [markdown]
-# Write the decision down where the system reads it. The environment can still override it; a default that came from evidence only needs overriding for a reason.
+# Write it down where the system reads it: a default that the environment can override.
 
 # %% nbgrader={"grade": false, "grade_id": "m00-decision", "locked": false, "schema_version": 3, "solution": false, "task": false}
 #| export settings.py
 RETRIEVAL_K = 4  # documents pasted into the prompt: the best recall that never overflowed the context window
 
 # %% [markdown]
-# The next cell is given: every knob that this course will turn, one line each, with default, bounds and unit. Today only `retrieval_k` rests on evidence. Later modules replace the other guesses by changing *values*: they call `load_settings({**decision, **os.environ})`, and this file stays as it is.
+# The next cell is given: every knob that this course will turn, with default, bounds and unit. Today only `retrieval_k` rests on evidence. Later modules freeze *values*, through `load_settings({**decision, **os.environ})`; this file stays as it is.
 
 
 # %% nbgrader={"grade": false, "grade_id": "m00-settings-fields", "locked": true, "schema_version": 3, "solution": false, "task": false}
@@ -897,20 +821,19 @@ class Settings:
 # %% [markdown] nbgrader={"grade": false, "grade_id": "m00-settings-goal", "locked": true, "schema_version": 3, "solution": false, "task": false}
 # ### Exercise 3 · Load everything, or say everything
 #
-# *15 minutes · difficulty 3 of 3 · 7 points.* **Why production cares:** a service that reports one bad variable per restart costs one deployment per typo, and `ASSISTANT_TEMPRATURE=0` that nobody reads is worse than a crash.
+# *15 minutes · difficulty 3 of 3 · 7 points.* **Why production cares:** one bad variable reported per restart costs one deployment per typo, and an `ASSISTANT_TEMPRATURE` that nobody reads is worse than a crash.
 #
-# **Contract.** `load_settings(environ)` walks over `fields(Settings)`; each field's `metadata["variable"]` says how to read it. Text: trimmed, blank counts as missing; without a default it is required; with `schemes`, it must start with `<scheme>://`. Numbers: through `read_number`; `is_whole` fields refuse `2.5` and become `int`. A variable that starts with `PREFIX` and belongs to no field is a problem, too: name the closest known one. Collect *all* problems, raise one `SettingsError`. Other variables are none of our business. `describe(settings)` gives one `name = value` line per field for the start-up log. Neither text shows a secret: no key, no password, and no value of an unknown variable.
+# **Contract.** `load_settings` walks over `fields(Settings)`; each field's `metadata["variable"]` says how to read it. *Text*: trimmed, blank is missing, required unless it has a default, starts with `<scheme>://` where `schemes` are given. *Numbers*: by `read_number`; `is_whole` refuses `2.5` and gives an `int`. A variable with `PREFIX` that no field knows is a problem: name the closest known one. Collect *all* problems, raise one `SettingsError`; ignore other variables. `describe` gives one `name = value` line per field. No text shows a secret: no key, no password, no value of an unknown variable.
 #
 # **By hand.** `{"ASSISTANT_RETRIEVAL_K": "0", "ASSISTANT_CHAT_MODLE": "m"}` → seven problems: five missing, one out of bounds, one unknown.
 #
-# <details><summary>Hint 1: where to look</summary>The documentation of `dataclasses.fields` (`default`, `MISSING`, `metadata`), `difflib.get_close_matches`, and your two functions above.</details>
-# <details><summary>Hint 2: the idea</summary>Read one field at a time with a small function that raises; catch its error in the loop and keep the text. Every early `return` or uncaught error hides the problems behind it.</details>
+# <details><summary>Hint 1: where to look</summary>`dataclasses.fields` (`default`, `MISSING`, `metadata`), `difflib.get_close_matches`, and your two functions.</details>
+# <details><summary>Hint 2: the idea</summary>Read one field with a small function that raises; catch in the loop and keep the text. An early return hides the problems behind it.</details>
 # <details><summary>Hint 3: pseudocode</summary>
 #
-#     for each field: try to read it -> value, or add its problem
-#     for each variable of ours that no field knows: add a problem, closest name, no value
-#     any problems -> raise them together
-#     otherwise -> Settings from the values
+#     each field: try to read it -> a value, or add its problem
+#     each variable of ours that no field knows -> a problem, without its value
+#     any problems -> raise them together; otherwise -> Settings
 #
 #     describe: secret -> mask; URL -> redacted; number -> with its unit
 # </details>
@@ -1176,23 +1099,23 @@ with Check("m00-settings-secrets") as check:
     ### END HIDDEN TESTS
 
 # %% [markdown]
-# You should see one line per field and `***` where secrets are. **The trade-off:** strictness about unknown variables catches typos today and breaks a *rollback* tomorrow, when an older version meets a newer variable. We are strict because the prefix is ours alone; on a platform that injects variables you would warn instead.
+# One line per field, and `***` where secrets are. **The trade-off:** strictness about unknown variables catches typos today and can break a *rollback* tomorrow, when an older version meets a newer variable. We are strict because the prefix is ours alone; where a platform injects variables, warn instead.
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "m00-reload-goal", "locked": true, "schema_version": 3, "solution": false, "task": false}
 # ### Exercise 4 · Keep the last good configuration
 #
-# *12 minutes · difficulty 2 of 3 · 5 points.* **Why production cares:** configuration pushes cause a large share of outages. A process that is serving should survive a broken push, say so, and never run on half of it.
+# *12 minutes · difficulty 2 of 3 · 5 points.* **Why production cares:** configuration pushes cause a large share of outages. A serving process should survive a broken push, say so, and never run on half of it.
 #
-# **Contract.** `SettingsHolder(load)` loads once; that error reaches the caller, because there is nothing good to fall back to. `current` is the last configuration that loaded; reading it never waits, also not while `load` is slow. `reload()` calls `load` once and returns a list of problems: empty when the new one is in place; otherwise the old one stays, whatever `load` raised. Two threads may reload at once: the result of an *older* load must never replace that of a newer one. The holder knows nothing about what it holds.
+# **Contract.** `SettingsHolder(load)` loads once; that error reaches the caller, for there is nothing to fall back to. `current` is the last configuration that loaded; reading it never waits, not even while `load` is slow. `reload()` calls `load` once and returns problems: none when the new configuration is in place; otherwise the old one stays, whatever `load` raised. When two threads reload, an *older* load never replaces a newer one. The holder knows nothing about what it holds.
 #
-# **By hand.** `load` gives A, then fails, then gives B: `current` is A, `reload()` → `["…"]`, still A, `reload()` → `[]`, now B.
+# **By hand.** `load` gives A, fails, gives B: `current` is A; `reload()` → `["…"]`, still A; `reload()` → `[]`, now B.
 #
 # <details><summary>Hint 1: where to look</summary>`threading.Lock`, and what Python guarantees about assigning one attribute.</details>
 # <details><summary>Hint 2: the idea</summary>Build the new value aside, then swap one reference. Readers need no lock for that; writers need one around load *and* swap.</details>
 # <details><summary>Hint 3: pseudocode</summary>
 #
-#     reload: with the writers' lock
-#         try load -> swap the reference, no problems
+#     reload, one at a time:
+#         try to load -> swap the reference, no problems
 #         settings error -> its problems
 #         any other error -> one line, type and message
 # </details>
@@ -1402,55 +1325,42 @@ with Check("m00-reload-breaking") as check:
     ### END HIDDEN TESTS
 
 # %% [markdown]
-# You should see a problem that names the variable, the text and the bounds, and a process that runs on. Without the holder the same push is a crash loop: the process dies, restarts, reads the same broken variable, and dies again.
-
-# %% [markdown]
+# A problem that names variable, text and bounds, and a process that runs on. Without the holder, the same push is a crash loop.
+#
 # ## 8 · Break it
 #
-# Three things happen to this system tonight, one at a time: the endpoint's **port** changes, the **embedding model** is replaced by one with other dimensions, the **document** with the right answer is deleted. Your `Settings` has the fields that `config` had, so it fits into `ask` unchanged. The traces come shuffled. Read them and write down which fault is which.
+# Tonight three things happen, one at a time: the endpoint's **port** changes, the **embedding model** is replaced by one with other dimensions, the **document** with the right answer is deleted. `Settings` has the fields that `config` had, so it fits into `ask`. The traces come shuffled: which is which?
+
 
 # %%
-other_model = (
-    models.role("small").name if models.connect().profile.fast_embedding is None else models.role("fast_embedding").name
-)
+def without(document, question):
+    """Ask while a document is gone; the deletion is undone on the way out."""
+    with db.transaction(force_rollback=True):
+        db.execute("DELETE FROM m00_documents WHERE id = %s", (document.id,))
+        return ask(question.text, settings)
 
 
-def without_document():
-    with db.transaction(force_rollback=True):  # the deletion is undone on the way out
-        db.execute("DELETE FROM m00_documents WHERE id = %s", (right.id,))
-        return ask(incident.text, settings)
-
-
+has_other = models.connect().profile.fast_embedding is not None
+other_model = models.role("fast_embedding" if has_other else "small").name
 faults = {
     "port": lambda: ask(incident.text, replace(settings, base_url="http://127.0.0.1:9/v1")),
     "embedding model": lambda: ask(incident.text, replace(settings, embedding_model=other_model)),
-    "document": without_document,
+    "document": lambda: without(right, incident),
 }
 order = np.random.default_rng(SEED).permutation(list(faults))
-tonight = {letter: faults[name]() for letter, name in zip("ABC", order, strict=True)}
-
-
-# %%
-def line(trace):
-    found = [f"{name} {similarity}" for name, similarity in trace["found"][:2]]
-    stages = " → ".join(f"{name} {ms:.0f} ms" for name, ms in trace["ms"].items())
-    return {"stages": stages, "error": trace["error"][:90], "found": ", ".join(found), "answer": trace["answer"][:70]}
-
-
-pd.DataFrame({letter: line(trace) for letter, trace in tonight.items()}).T.style.set_properties(
-    **{"text-align": "left"}
-)
+tonight = pd.DataFrame([faults[name]() for name in order], index=list("ABC"))
+display(tonight[["ms", "error"]].style, tonight[["found", "answer"]].map(lambda value: str(value)[:90]).style)
 
 # %%
-diagnosis = {"A": "port", "B": "port", "C": "port"}  # your reading of the table: port, embedding model, document
+diagnosis = {"A": "port", "B": "port", "C": "port"}  # your reading: port, embedding model or document
 
 for letter, name in zip("ABC", order, strict=True):
-    print(letter, "was", name, "✓" if diagnosis[letter] == name else "")
+    print(letter, "✓" if diagnosis[letter] == name else "✗", name)
 
 # %% [markdown]
-# Two faults are loud: a stage stops, the trace names it, any alert would fire. The third leaves a trace that looks *healthy*, with normal times, a normal similarity and a fluent answer. Dashboards for latency and errors, the ones you already know how to build, cannot see it. Only an evaluation can, and that is why modules 5 and 9 exist.
+# Two faults are loud: a stage stops, the trace names it, any alert would fire. The third leaves a trace that looks *healthy*: normal times, a plausible similarity, a fluent answer. Dashboards for latency and errors cannot see it; only an evaluation can. Modules 5 and 9 exist for that.
 #
-# Loud faults can be kept out altogether. Give the holder a `load` that *tries* a configuration before it accepts it:
+# Loud faults can be kept out: give the holder a `load` that *tries* a configuration before it accepts it.
 
 
 # %%
@@ -1469,7 +1379,7 @@ print(serving.reload(), "· still answering:", bool(ask(incident.text, serving.c
 # %% [markdown]
 # ## 9 · Where the system stands
 #
-# The frozen `k` is in place. Measure the system as it now is, on the dev questions, and write the scoreboard's first row. Every later module adds one; the columns stay.
+# With the frozen `k`, measure once more and write the scoreboard's first row. Then ask the incident's question again, twenty times with the new `k`, and twenty times without the outdated page, which ingestion should have left out.
 
 
 # %%
@@ -1479,44 +1389,33 @@ def answer(question):
     return scoreboard.Answer(trace["answer"], ranked, sum(usd(trace, settings).values()))
 
 
-row = scoreboard.row(scoreboard.judge(answer, dev), library)
-scoreboard.record(MODULE, row)
+scoreboard.record(MODULE, scoreboard.row(scoreboard.judge(answer, dev), library))
 scoreboard.table().round(2)
-
-# %% [markdown]
-# And the incident? Ask again, twenty times each: with the new `k`, and with the outdated document out of the index, which is what ingestion should have done with a superseded page.
 
 # %%
 with_new_k = Counter(kind_of(incident, ask(incident.text, settings)["answer"]) for _ in range(20))
-with db.transaction(force_rollback=True):
-    db.execute("DELETE FROM m00_documents WHERE id = %s", (outdated.id,))
-    without_outdated = Counter(kind_of(incident, ask(incident.text, settings)["answer"]) for _ in range(20))
-counts = {"inherited": before, f"k = {settings.retrieval_k}": with_new_k, "outdated page removed": without_outdated}
-pd.DataFrame(counts, index=kinds).fillna(0).astype(int).rename_axis("answers of 20")
-
-# %%
-display(
-    Markdown(
-        f"The dangerous answer came **{before['outdated']} times of 20** from the inherited system, "
-        f"{with_new_k['outdated']} times with another `k`, and **{without_outdated['outdated']} times** once one stale row had "
-        f"left the index. The right answer still came only {without_outdated['right']} times: its number stands in a table "
-        "that somebody has to read, and that is generation's problem. One incident, two stages."
-    )
+without_page = Counter(kind_of(incident, without(outdated, incident)["answer"]) for _ in range(20))
+counts = {"inherited": before, f"k = {settings.retrieval_k}": with_new_k, "outdated page removed": without_page}
+display(pd.DataFrame(counts, index=kinds).fillna(0).astype(int).rename_axis("answers of 20"))
+say(
+    f"The dangerous answer came **{before['outdated']} times of 20** from the inherited system, {with_new_k['outdated']} times",
+    f"with another `k`, and **{without_page['outdated']} times** once a stale row had left the index. The right one came",
+    f"{without_page['right']} times: its number stands in a table that somebody has to read. One incident, two stages.",
 )
 
 # %% [markdown]
 # ## What you take away
 #
-# 1. A wrong answer is a symptom. Its cause sits in a stage: ingestion, retrieval, generation or configuration.
-# 2. AI systems fail *silently*: status 200, normal latency, wrong content. Errors and percentiles do not cover that.
+# 1. A wrong answer is a symptom; its cause sits in a stage: ingestion, retrieval, generation or configuration.
+# 2. AI systems fail *silently*: status 200, normal latency, wrong content.
 # 3. Measure distributions over a judged set, not one answer that you liked.
-# 4. Each document in the prompt is bought: with tokens, latency, and room in a finite window.
-# 5. Configuration is input. Validate all of it at once, keep secrets out of every text, keep the last good one.
+# 4. Each pasted document is bought with tokens, latency and room in a finite window.
+# 5. Configuration is input: validate all of it at once, keep secrets out of every text, keep the last good one.
 #
-# **When not to do this.** A script that you run by hand needs no holder and no strict prefix. And where a platform already validates configuration against a schema, use that: a second validator is a second truth.
+# **When not to do this.** A script that you run by hand needs no holder and no strict prefix. Where a platform validates configuration against a schema, a second validator is a second truth.
 #
-# **On call.** *The assistant's p95 has halved overnight, the error rate is zero, and support is happy about the speed. Do you page anyone?*
+# **On call.** *Overnight the assistant's p95 has halved; the error rate is zero; support likes the speed. Do you page anyone?*
 #
-# <details><summary>One answer</summary>Look before you celebrate. A faster path often means less work: fewer documents found after a failed re-index, shorter prompts, a cheaper fallback model. Compare the number of documents in the prompt, input tokens and the share of right answers on the golden set with yesterday's. If they fell, that is an incident, in which nothing is red.</details>
+# <details><summary>One answer</summary>Look before you celebrate. Faster often means less work: fewer documents found after a failed re-index, shorter prompts, a cheaper fallback. Compare documents per prompt, input tokens and right answers on the golden set with yesterday's. If they fell, this is an incident in which nothing is red.</details>
 #
 # **Primary sources.** Adam Wiggins, *The Twelve-Factor App*, "III. Config". Lewis et al., *Retrieval-Augmented Generation for Knowledge-Intensive NLP Tasks*, NeurIPS 2020.

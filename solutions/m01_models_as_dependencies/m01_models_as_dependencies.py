@@ -28,8 +28,6 @@ import functools
 import json
 import os
 import random
-from collections import Counter
-from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -41,11 +39,8 @@ from coursekit.checks import Check
 from IPython.display import Markdown, display
 from pydantic import BaseModel, ConfigDict, Field
 from simllm import Fault
-from tokenizers import Tokenizer
 
-bench_models = manifest.load().models[
-    models.SIMULATED
-]  # what the checks talk to, whatever endpoint you experiment with
+bench_models = manifest.load().models[models.SIMULATED]  # the checks' models, whatever endpoint you use
 plots.use_style()
 pd.set_option("display.max_colwidth", 90)
 
@@ -64,10 +59,8 @@ def talk(*turns: str) -> list[dict[str, str]]:
 # %% [markdown]
 # # Models as dependencies
 #
-# **The ticket.** During a `parcelhub` backlog, several engineers asked the assistant the same question. Most were told the right command, one was not, and copied it
-# into a terminal. Retrieval was fine: the right runbook stood in every prompt, and nothing between one asking and the next had changed.
-#
-# First, the system as you left it, shortened to two functions.
+# **The ticket.** During a `parcelhub` backlog, several engineers asked the assistant the same question. Most got the right command; one got another, and ran it.
+# The right runbook was in every prompt, and nothing had changed between the askings. Here is the system that you left, in two functions, and the evidence.
 
 # %%
 card = models.role("small")
@@ -113,48 +106,54 @@ def inherited_assistant(question: str, askings: int = 1) -> list[str]:
 # %%
 def tally(replies: list[str]) -> pd.DataFrame:
     """Distinct replies, most frequent first, and whether each states the limit of the runbook."""
-    rows = [
-        (count, "yes" if scoreboard.states_key_facts(text, [["24"]]) else "NO", text[:88])
-        for text, count in Counter(replies).most_common()
-    ]
-    return pd.DataFrame(rows, columns=["times", "states the limit (24)", "reply"])
+    table = pd.Series(replies).value_counts().rename_axis("reply").reset_index(name="times")
+    table["states the limit (24)"] = [scoreboard.states_key_facts(text, [["24"]]) for text in table["reply"]]
+    return table[["times", "states the limit (24)", "reply"]]
 
 
 incident = "parcelhub backlog: how many consumer replicas can we add at most?"
 before = tally(inherited_assistant(incident, ASKINGS))
-before.head(7)
-
-# %%
-wrong_before = int(before.loc[before.iloc[:, 1] == "NO", "times"].sum())
+wrong_before = int(before.loc[~before["states the limit (24)"], "times"].sum())
 display(
     Markdown(
         f"**{ASKINGS} askings, {len(before)} different replies, {wrong_before} without the right limit.** Same prompt, same model, same minute."
     )
 )
+before.head(7)
 
 # %% [markdown]
-# A model is a remote dependency with a strange contract. Compare it with the one you know best:
+# A model is a remote dependency with a strange contract:
 #
 # | | a database | a model |
 # |---|---|---|
 # | unit of work and price | row, query | **token**, in and out priced apart |
 # | request limit | megabytes | a **window** shared by prompt and reply |
 # | same request, same answer | yes | **a sample** from a distribution |
-# | result type | schema | **untyped text** |
-# | partial result | error | **looks like success** |
+# | result | typed | **untyped text** |
+# | half a result | an error | **looks like success** |
 #
-# Each bold cell is a section below. They end in two files of your system, `tokens.py` and `llm.py`, and a decision: which temperature and which output limit the assistant runs with.
+# Each bold cell is a section below. You write `tokens.py` and `llm.py`, and decide the temperature and the output limit. About 110 minutes.
 
 # %%
 plots.architecture(today=["model", "prompt"], built=["settings"])
 plt.show()
 
 # %% [markdown]
-# ## 1 · Tokens: the unit of everything
+# ## 1 · Tokens
+# Models read and write *tokens*: byte strings from a fixed vocabulary, made by compressing a large text. Think of a dictionary coder whose dictionary was frozen at training time.
 #
-# Models read and write *tokens*: byte strings from a fixed vocabulary, built by compressing a large text. The window, the price and the
-# latency are all counted in them. Think of a dictionary coder whose dictionary was frozen at training time: text that looks like the training
-# text is short, everything else is long.
+# ### Exercise 1 · `m01-bpe` · a tokenizer by hand
+# *12 minutes · difficulty 2 of 3 · 8 points.* **Why production cares:** every limit and every invoice is in tokens.
+#
+# **Contract.** `train_bpe(text, merge_count)` starts from single UTF-8 bytes. Each round counts all adjacent pairs (every position, overlaps too), takes the most frequent and joins it
+# everywhere (`merge_pair` is given). Ties go to the *lowest* pair as Python orders `bytes`. It stops when no pair occurs twice; a negative count is a `ValueError`. `encode_bpe(text, merges)` splits any text by
+# applying merges in the order learned.
+#
+# **By hand.** `"aaabdaaabac"`: `(a, a)` occurs 4 times, first merge. In `aa a b d aa a b a c`, `(a, b)` and `(aa, a)` occur twice; `(a, b)` is lower, second merge.
+#
+# <details><summary>Hint 1: where to look</summary>Training is a count, a choice and a merge per round; encoding only the last two.</details>
+# <details><summary>Hint 2: the idea</summary>One sort key can say "most frequent, then lowest". In encoding, the earliest learned merge wins, wherever it stands.</details>
+# <details><summary>Hint 3: pseudocode</summary>train: repeat { count neighbours; none ≥ 2 → stop; best = min by (−count, pair); merge }. encode: loop { learned neighbours? take the earliest learned; merge }.</details>
 
 # %% nbgrader={"grade": false, "grade_id": "m01-tokens-given", "locked": true, "schema_version": 3, "solution": false, "task": false}
 #| export tokens.py
@@ -187,24 +186,6 @@ def merge_pair(tokens: list[bytes], pair: Pair) -> list[bytes]:
         else:
             merged.append(token)
     return merged
-
-
-# %% [markdown]
-# ### Exercise 1 · `m01-bpe` · a tokenizer by hand
-# *12 minutes · difficulty 2 of 3 · 8 points*
-#
-# **Why production cares.** Every limit and every invoice is in tokens, and the tokenizer decides how many your log lines become.
-#
-# **Contract.** `train_bpe(text, merge_count)` starts from the single UTF-8 bytes of `text`. Each round counts all adjacent pairs (every position
-# counts, overlaps too), takes the most frequent and joins it everywhere with `merge_pair`. Ties go to the *lowest* pair as Python orders `bytes`.
-# It stops early when no pair occurs twice. `encode_bpe(text, merges)` splits any text into tokens by applying merges in the order they were learned.
-# A negative `merge_count` is a `ValueError`.
-#
-# **By hand.** `"aaabdaaabac"`: `(a, a)` occurs 4 times, first merge. Now `aa a b d aa a b a c`: `(a, b)` and `(aa, a)` occur twice each; `(a, b)` is lower, second merge.
-#
-# <details><summary>Hint 1: where to look</summary>Training needs three things per round: a count, a choice, a merge. Encoding needs only the choice and the merge.</details>
-# <details><summary>Hint 2: the idea</summary>A single ordering expresses "most frequent, then lowest". When encoding, the earliest learned merge wins, wherever in the text it stands.</details>
-# <details><summary>Hint 3: pseudocode</summary>train: repeat merge_count times { count neighbours; stop if none ≥ 2; best = min by (−count, pair); remember; merge }. encode: loop { among neighbours that were learned, take the one learned first; none → done; merge }.</details>
 
 
 # %% nbgrader={"grade": false, "grade_id": "m01-bpe", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -370,8 +351,7 @@ with Check("m01-bpe-ties") as check:
     ### END HIDDEN TESTS
 
 # %% [markdown]
-# Words that repeat became single tokens; rare strings stayed bytes. Production tokenizers are this algorithm with a larger text behind it. The
-# claim is testable: take the merge list out of the tokenizer that your endpoint uses, run it through **your** `encode_bpe`, and compare with the library.
+# Frequent words became one token, rare strings stayed bytes. Production tokenizers are this algorithm with more text behind it. That can be tested: take the merge list of your endpoint's tokenizer and run it through **your** `encode_bpe`.
 
 # %%
 tokenizer = Tokenizer.from_file(settings.tokenizer_file)
@@ -391,16 +371,15 @@ for line in ("The dispatch queue is backing up.", "HBL-4127 after 45000 ms, requ
     print(len(by_hand), b"|".join(by_hand).decode())
 
 # %% [markdown]
-# Twenty lines of yours and a production tokenizer agree, token for token. Note what happened to the error code, the number and the request id: nearly a token per character.
+# Your twenty lines and a production tokenizer agree, token for token. Code, number and request id cost nearly a token per character.
 #
-# **Predict, then measure.** A chat costs more than its texts: the endpoint wraps every message. How many extra tokens per message, and per request? Then: how many tokens does the same sentence take in other languages?
+# **Predict.** The endpoint wraps every message: how many extra tokens per message, and per request? And how many tokens has the same notice in Hindi, how many has a UUID?
 
 # %%
 guess_per_message, guess_per_request = 2, 0  # your guesses, in tokens
 guess_hindi, guess_uuid = 20, 8  # your guesses: the sentence below in Hindi; one UUID
 
 
-# %%
 def billed(*texts: str) -> int:
     """Prompt tokens that the endpoint charges for these user messages."""
     chat = [{"role": "user", "content": text} for text in texts]
@@ -460,45 +439,24 @@ plots.guess_and_measurement(
 )
 plt.show()
 
-# %%
-density = {name: len(same_message[name]) / count for name, count in zip(same_message, counts, strict=True)}
-sample = [{"role": "user", "content": text} for text in same_message.values()]
-ours, theirs = sum(counts) + TOKENS_PER_MESSAGE * len(sample) + TOKENS_PER_REPLY, billed(*same_message.values())
-assert ours == theirs or not models.connect().is_simulated
-display(
-    Markdown(
-        f"A token is {density['English']:.1f} characters of English, {density['Hindi']:.1f} of Hindi and {density['one UUID']:.1f} of a UUID. "
-        f"All of it in one chat: we count **{ours}**, the endpoint bills **{theirs}** (difference {theirs - ours})."
-    )
-)
-
 # %% [markdown]
-# Two lessons for a budget. A tenant who writes in another script pays several times as much for the same sentence, and fills the window sooner. And machine text
-# (ids, timestamps, JSON) is the most expensive thing that you can paste into a prompt. Count with the model's own tokenizer; characters divided by four is wrong exactly where it hurts.
-
-# %% [markdown]
-# ## 2 · The context window: a request-size limit with consequences
+# A tenant who writes another script pays a multiple for the same sentence; machine text (ids, timestamps, JSON) is the dearest paste of all. Characters divided by four is wrong exactly where it hurts.
 #
-# The endpoint is stateless: a chat resends its whole history with every turn, so prompts grow until they hit the window and the request is refused.
-# Something has to go. Whatever goes, the model has never heard of.
-
-# %% [markdown]
+# ## 2 · The context window
+# The endpoint is stateless: a chat resends its history with every turn, until the request is refused. Something has to go, and what goes, the model has never heard of.
+#
 # ### Exercise 2 · `m01-fit` · count a chat and make it fit
-# *12 minutes · difficulty 2 of 3 · 7 points · a design trade-off*
+# *12 minutes · difficulty 2 of 3 · 7 points · design trade-off.* **Why production cares:** without a policy, the policy is "refuse the 30th turn".
 #
-# **Why production cares.** Without a policy the policy is "refuse the 30th turn". With the wrong one, the assistant forgets its instructions.
+# **Contract.** `count_chat` adds up texts and overheads. `fit_history(messages, budget_tokens, count_text, pinned_turns=0)` returns a new list that fits. A *turn* is a user message and everything up to the next one.
+# System and developer messages stay, wherever they stand; the last turn stays whole; the first `pinned_turns` turns stay. Others are dropped whole, oldest first, no more than needed; messages before the first turn
+# go first. If what must stay does not fit, `ValueError` names the tokens needed and the budget.
 #
-# **Contract.** `count_chat(messages, count_text)` is the token count of each text plus the two overheads you just measured.
-# `fit_history(messages, budget_tokens, count_text, pinned_turns=0)` returns a new list that fits. A *turn* is a user message and everything up to the next one.
-# System messages stay, wherever they stand; the last turn stays whole; the first `pinned_turns` turns stay.
-# Other turns are dropped whole, oldest first, and no more than needed. Text before the first user message goes first.
-# If even that is too long, `ValueError` names what is needed and the budget. The input is never changed.
+# **By hand.** System 5, turns of 10, 50 and 10 tokens, budget 40: turn 1 goes, still 65, turn 2 goes, 15. Turn 1 does not come back although it would fit: no holes.
 #
-# **By hand.** Turns of 10, 50 and 10 tokens, system 5, budget 40: turn 1 goes, 65 is still too much, turn 2 goes: 15. Turn 1 does not come back although it would fit: history has no holes.
-#
-# <details><summary>Hint 1: where to look</summary>Group first, decide second. Which messages belong to one turn?</details>
-# <details><summary>Hint 2: the idea</summary>Work on positions, so that what is kept stays in its order. The candidates for dropping are one list, oldest first.</details>
-# <details><summary>Hint 3: pseudocode</summary>turn number of each message = user messages so far; kept = all; for turn in droppable turns, oldest first: stop if the kept ones fit; take that turn's non-system messages out. Fits? return, else raise.</details>
+# <details><summary>Hint 1: where to look</summary>Group first, decide second: which turn does each message belong to?</details>
+# <details><summary>Hint 2: the idea</summary>What may be dropped is one list, oldest first. Work on positions, so that the order stays.</details>
+# <details><summary>Hint 3: pseudocode</summary>turn of a message = user messages so far; while too long: next droppable turn loses its non-system messages; none left → raise.</details>
 
 
 # %% nbgrader={"grade": false, "grade_id": "m01-fit", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -556,6 +514,15 @@ def fit_history(
 
 
 # %%
+sample = [{"role": "user", "content": text} for text in same_message.values()]
+ours, theirs = count_chat(sample, count_text), billed(*same_message.values())
+assert ours == theirs or not models.connect().is_simulated
+display(
+    Markdown(
+        f"The whole list as one chat: we count **{ours}** tokens, the endpoint bills **{theirs}** (difference {theirs - ours})."
+    )
+)
+
 chat = [{"role": "system", "content": "Answer on-call questions."}]
 for number in range(1, 6):
     chat += [
@@ -672,7 +639,9 @@ with Check("m01-fit-edges") as check:
     ### END HIDDEN TESTS
 
 # %% [markdown]
-# **The second ticket: the chat that dies.** An engineer pastes log lines turn after turn. Watch the prompt grow, with and without your policy. Which turn is the last one that the inherited system survives?
+# Your count and the bill agree; the history loses its oldest turns first.
+#
+# **The second ticket: the chat that dies.** An engineer pastes log lines, turn after turn. Which turn is the last one that the inherited system survives?
 
 # %%
 guess_last_turn = 20  # your guess
@@ -703,7 +672,8 @@ plt.gca().set(
     ylabel="prompt tokens",
     title="Prompt size of one chat",
     ylim=(0, None),
-    xlim=(0.5, max(len(turns), guess_last_turn) + 0.5),
+    xlim=(0, None),
+    xticks=range(0, max(len(turns), guess_last_turn) + 1, 2),
 )
 plt.legend(fontsize=8)
 plt.show()
@@ -720,10 +690,9 @@ for name, options in policies.items():
 pd.DataFrame(rows, columns=["policy", "turns kept", "still knows the tenant", "prompt tokens"]).set_index("policy")
 
 # %% [markdown]
-# Neither policy is right: one forgets what the incident is about, the other forgets a recent turn instead. Summarising costs a model call and can be wrong. Choose by
-# what your users say first, and make the loss visible in the trace. Skip the exercise and the endpoint chooses for you, with a 400 at the longest, most important conversation of the night.
+# One policy forgets what the incident is about, the other a recent turn. Summarising costs a call and can be wrong. Choose by what your users say first, and trace what was dropped; skip it, and the endpoint chooses, with a 400.
 #
-# **What fits is not what is read.** Put one answer at nine places of a long prompt, among near-duplicates for other sites. Where does the small model miss it? Guess the share of hits in the middle.
+# **What fits is not what is read.** Put one answer at nine places of a long prompt, among near-duplicates for other sites. Guess the share of hits in the middle.
 
 # %%
 guess_middle = 0.9  # your guess: share of hits when the answer stands in the middle
@@ -771,31 +740,22 @@ plt.legend()
 plt.show()
 
 # %% [markdown]
-# The prompt fits the window with room to spare, and the middle of it is read worse than its ends (Liu et al. 2023 found this curve in real models; here it is simulated, and on your
-# own endpoint this cell tells you). A larger window is not a larger attention: fewer, better passages beat more passages. Sections of the course on retrieval live from this.
-
-# %% [markdown]
+# The prompt fits with room to spare, and its middle is read worse than its ends. Liu et al. found this curve in real models; here it is simulated, and on your own endpoint this cell measures it. Fewer, better passages beat more passages.
+#
 # ## 3 · A reply is a sample
+# For every next token the model computes one score per vocabulary entry. Your parameters decide how one is drawn.
 #
-# For every next token the model computes one score per vocabulary entry. Your parameters decide how a token is drawn from them.
-# Nothing else separates "deterministic" from "creative".
-
-# %% [markdown]
 # ### Exercise 3 · `m01-distribution` · temperature and top-p
-# *8 minutes · difficulty 1 of 3 · 5 points*
+# *8 minutes · difficulty 1 of 3 · 5 points.* **Why production cares:** two numbers decide whether a retry, a cache entry and a regression test mean anything.
 #
-# **Why production cares.** These two numbers decide whether a retry, a cache entry and a regression test mean anything.
+# **Contract.** `next_token_distribution(logprobs, temperature=1.0, top_p=1.0)`: divide the scores by the temperature, exponentiate, normalise. Then keep the *nucleus*: the most probable tokens, as few as
+# needed to reach `top_p`, renormalised. Temperature 0: all mass on the best token. Ties go to the lower token; tokens with probability 0 are left out. `ValueError`: no tokens, negative temperature, `top_p` outside (0, 1].
 #
-# **Contract.** `next_token_distribution(logprobs, temperature=1.0, top_p=1.0)` takes the model's scores (natural logarithms, any offset) by token and returns
-# probabilities that sum to 1. Scores are divided by the temperature, then exponentiated and normalised. Then the *nucleus* is kept: the most probable tokens, as few as
-# needed to reach `top_p`, renormalised. Temperature 0 means all mass on the best token. Ties go to the lower token. Tokens with probability 0 are left out.
-# `ValueError`: no tokens, negative temperature, `top_p` outside (0, 1].
+# **By hand.** Scores log 6, log 3, log 1 are 0.6, 0.3, 0.1. At temperature 0.5 they become 36 : 9 : 1. With `top_p=0.8` two stay: 2/3 and 1/3.
 #
-# **By hand.** Scores log 6, log 3, log 1: probabilities 0.6, 0.3, 0.1. At temperature 0.5 they square to 36 : 9 : 1. With `top_p=0.8` the last one goes: 2/3 and 1/3.
-#
-# <details><summary>Hint 1: where to look</summary>`math.exp(1000)` overflows and `math.exp(-1000)` is 0. Scores may be large; only their differences matter.</details>
-# <details><summary>Hint 2: the idea</summary>Subtract the largest score before exponentiating. Sort once; the nucleus is a prefix of the sorted tokens.</details>
-# <details><summary>Hint 3: pseudocode</summary>check arguments; order = tokens by (−score, token); T = 0 → {first: 1}; weights = exp((score − best) / T), normalised; walk in order, keep while the mass before this token is below top_p; divide by the mass kept.</details>
+# <details><summary>Hint 1: where to look</summary>`math.exp(1000)` overflows. Scores may be large; only differences matter.</details>
+# <details><summary>Hint 2: the idea</summary>Subtract the largest score first. Sorted, the nucleus is a prefix.</details>
+# <details><summary>Hint 3: pseudocode</summary>order by (−score, token); T = 0 → first; weight = exp((score − best) / T); keep while the mass before is below top_p; normalise.</details>
 
 
 # %% nbgrader={"grade": false, "grade_id": "m01-distribution", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -949,7 +909,9 @@ with Check("m01-distribution-edges") as check:
     ### END HIDDEN TESTS
 
 # %% [markdown]
-# **Predicted against drawn.** The endpoint reveals its scores (`logprobs`, the best 20 of its vocabulary). Your function predicts how often each first token comes; then we draw 128 replies of one token and count.
+# Temperature stretches ratios, top-p cuts the tail. **Predicted against drawn:** the endpoint shows the scores of its best 20 tokens; your function predicts how often each comes first, and 128 one-token replies decide.
+#
+# Then guess: of 20 askings of the incident's question, how many *different* replies at each temperature?
 
 # %%
 starter = [{"role": "user", "content": "Finish the sentence: The queue is"}]
@@ -978,9 +940,6 @@ for panel, temperature in zip(panels, (0.5, 1.0, 1.5), strict=True):
 panels[0].set_ylabel("share of first tokens")
 plt.show()
 
-# %% [markdown]
-# One score vector, three behaviours: temperature only reshapes. **Predict:** of 20 askings of the incident's question, how many *different* replies at each temperature?
-
 # %%
 guess_distinct = {0.0: 1, 0.3: 2, 0.7: 5, 1.0: 10, 1.5: 20}  # your guesses: different replies out of 20
 incident_prompt, _ = build_prompt(incident)
@@ -990,13 +949,10 @@ for temperature in guess_distinct:
         model=card.name, messages=incident_prompt, temperature=temperature, n=20, max_tokens=80
     )
     distinct[temperature] = len({choice.message.content for choice in reply.choices})
+names, guesses = [f"temperature {t}" for t in distinct], list(guess_distinct.values())
 plots.guess_and_measurement(
-    [f"temperature {t}" for t in distinct],
-    list(guess_distinct.values()),
-    list(distinct.values()),
-    unit="different replies out of 20",
-    title="One prompt, twenty askings",
-)
+    names, guesses, list(distinct.values()), unit="different replies out of 20", title="One prompt, twenty askings"
+).legend(loc="upper right")
 plt.show()
 
 # %%
@@ -1008,14 +964,23 @@ unseeded = [hot().choices[0].message.content for _ in range(3)]
 print(f"seeded: {len(set(seeded))} different of 3 · unseeded: {len(set(unseeded))} different of 3")
 
 # %% [markdown]
-# A seed pins the draws, not the model: providers promise "best effort", and a new model version, other hardware or one changed character in the prompt gives another sample. So:
-# seeds for experiments, temperature 0 where an answer should be repeatable, and tests that accept any *correct* reply. Skip this and your regression suite measures luck.
-
-# %% [markdown]
-# ## 4 · A client with a contract
+# A seed pins the draws, not the model: a new model version, other hardware or one changed character gives another sample. Use seeds for experiments, temperature 0 where an answer must repeat, and tests that accept any *correct* reply.
 #
-# The SDK returns what the wire said. Your service needs more: what it cost, how long it took, whether the text is complete, and an error type per *decision*
-# (shorten, wait, fix, reject), not per status code. The vocabulary is given; the behaviour is yours.
+# ## 4 · A client with a contract
+# The SDK returns what the wire said. A service needs the cost, the time, whether the text is whole, and one error type per *decision* (shorten, wait, fix, reject). The vocabulary is given; the behaviour is yours.
+#
+# ### Exercise 4 · `m01-complete` · one call, fully accounted
+# *15 minutes · difficulty 2 of 3 · 8 points.* **Why production cares:** only here is it known what a question costs and which failure may be retried.
+#
+# **Contract.** `complete(...)` sends one request. Temperature and limit have no defaults: a default is how the incident happened. A reply cut by the limit is returned (`finish_reason="length"`); one without text or
+# usage is a `BadReply`. `to_model_error` maps, keeping the original message: code `context_length_exceeded` → `ContextTooLong`; 408, 409, 429, 5xx, timeouts, lost connections → `ModelUnavailable`, but code
+# `insufficient_quota` and other statuses → `RequestRefused`; a body that is not JSON (the SDK lets a bare `JSONDecodeError` through) → `BadReply`.
+#
+# **By hand.** 2,000 tokens in at 2 USD and 100 out at 8 USD per million: 0.004 + 0.0008 = 0.0048 USD.
+#
+# <details><summary>Hint 1: where to look</summary>`openai.APIStatusError` has `status_code` and `code`; timeouts and dropped connections have neither.</details>
+# <details><summary>Hint 2: the idea</summary>Most specific case first. The `try` holds the call alone; the original error becomes the cause.</details>
+# <details><summary>Hint 3: pseudocode</summary>clock; try create except SDK error or ValueError → raise mapped from it; text and usage there? cost per million; milliseconds.</details>
 
 # %% nbgrader={"grade": false, "grade_id": "m01-llm-given", "locked": true, "schema_version": 3, "solution": false, "task": false}
 #| export llm.py
@@ -1109,25 +1074,6 @@ class BadReply(ModelError):
 
 class Truncated(ModelError):
     """The reply ended before the model had finished."""
-
-
-# %% [markdown]
-# ### Exercise 4 · `m01-complete` · one call, fully accounted
-# *15 minutes · difficulty 2 of 3 · 8 points*
-#
-# **Why production cares.** This is the only place that knows what a question costs and which failures may be retried.
-#
-# **Contract.** `complete(...)` sends one request and returns a `Completion`. Temperature and output limit have no defaults: a default is how the incident happened.
-# A reply cut by the limit is still a `Completion` (`finish_reason="length"`); the caller decides. `to_model_error(error)` maps what the SDK raised:
-# code `context_length_exceeded` → `ContextTooLong`; 408, 409, 429, 5xx, timeouts, lost connections → `ModelUnavailable`, except code `insufficient_quota`;
-# other statuses → `RequestRefused`; a body that is not valid JSON (the SDK lets a bare `JSONDecodeError` through) → `BadReply`. The original message is kept in the new one.
-# A reply without text or usage is a `BadReply`.
-#
-# **By hand.** 2,000 tokens in at 2 USD and 100 out at 8 USD per million: 0.004 + 0.0008 = 0.0048 USD.
-#
-# <details><summary>Hint 1: where to look</summary>`openai.APIStatusError` has `status_code` and `code`; timeouts and dropped connections have no status at all.</details>
-# <details><summary>Hint 2: the idea</summary>Most specific case first. Keep the `try` around the call alone, and the original error as the cause.</details>
-# <details><summary>Hint 3: pseudocode</summary>start clock; try create(all parameters) except SDK error or ValueError → raise mapped error from it; first choice's text and usage there? else BadReply; cost = in × price_in + out × price_out, per million; milliseconds.</details>
 
 
 # %% nbgrader={"grade": false, "grade_id": "m01-complete", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -1240,7 +1186,7 @@ gates = "Answer from the context.\n\nContext:\nThe north gate opens at 06:40. Th
 with Check("m01-complete-basic") as check:
     bench, model = models.bench(), ChatModel(bench_models.small.name, bench_models.small.context_window, 2.0, 8.0)
 
-    def ask(question: str, **options: Any) -> Completion:
+    def ask(question: str, **options: float) -> Completion:
         return complete(
             bench.openai,
             model,
@@ -1287,7 +1233,7 @@ with Check("m01-complete-basic") as check:
     with check.hidden():
         dear = ChatModel(bench_models.large.name, bench_models.large.context_window, 500.0, 7000.0)
 
-        def ask_dear(**options: Any) -> Completion:
+        def ask_dear(**options: float) -> Completion:
             prompt = "Answer from the context.\n\nContext:\nCrane 4 lifts 31 tonnes.\n\nQuestion: How much does crane 4 lift?"
             return complete(
                 bench.openai, dear, [{"role": "user", "content": prompt}], **{"max_output_tokens": 80, **options}
@@ -1344,7 +1290,7 @@ with Check("m01-complete-basic") as check:
 with Check("m01-complete-errors") as check:
     bench, model = models.bench(), ChatModel(bench_models.small.name, bench_models.small.context_window, 2.0, 8.0)
 
-    def ask(text: str = "Say something.", **options: Any) -> Completion:
+    def ask(text: str = "Say something.", **options: float) -> Completion:
         return complete(
             bench.openai,
             model,
@@ -1423,28 +1369,20 @@ with Check("m01-complete-errors") as check:
     ### END HIDDEN TESTS
 
 # %% [markdown]
-# Output tokens cost four times as much as input tokens on this price list. **Predict:** in one RAG answer of the inherited system, which share of the money is output?
+# Text, tokens, money and time in one record. Output tokens cost four times as much as input on this price list. **Predict:** which share of a RAG answer's cost is output?
 
 # %%
 guess_output_share = 0.5  # your guess
 ask_model = functools.partial(complete, client, small, temperature=0, max_output_tokens=300)
-essay = "Write a long explanation of how message queues behave under load. " * 3
 shapes = {
     "RAG answer": ask_model(incident_prompt),
     "chat, last turn": ask_model(fitted),
     "short question": ask_model([{"role": "user", "content": "What is a dead letter queue?"}]),
-    "long text": complete(client, small, [{"role": "user", "content": essay}], temperature=1, max_output_tokens=300),
+    "RAG answer that rambles": complete(client, small, incident_prompt, temperature=2, max_output_tokens=300),
 }
-money = pd.DataFrame(
-    {
-        name: [
-            reply.usage.input_tokens * small.usd_per_million_input / 1e3,
-            reply.usage.output_tokens * small.usd_per_million_output / 1e3,
-        ]
-        for name, reply in shapes.items()
-    },
-    index=["input", "output"],
-).T
+used = {name: (reply.usage.input_tokens, reply.usage.output_tokens) for name, reply in shapes.items()}
+prices = np.array([small.usd_per_million_input, small.usd_per_million_output]) / 1000
+money = pd.DataFrame(used, index=["input", "output"]).T * prices
 axes = money.plot.barh(stacked=True, xlabel="USD per 1,000 requests", title="Where the money goes", figsize=(7.2, 2.6))
 axes.invert_yaxis()
 plt.show()
@@ -1457,9 +1395,9 @@ display(
 
 # %%
 points = []
-for limit in (5, 20, 40, 60, 90, 120):
+for limit in (5, 40, 80, 120, 160, 200):
     raw = client.chat.completions.with_raw_response.create(
-        model=card.name, messages=[{"role": "user", "content": essay}], temperature=1.4, seed=SEED, max_tokens=limit
+        model=card.name, messages=incident_prompt, temperature=2, seed=SEED, max_tokens=limit
     )
     simulated = raw.headers.get("x-sim-latency-ms")
     points.append(
@@ -1484,24 +1422,19 @@ plt.legend()
 plt.show()
 
 # %% [markdown]
-# Money sits in the prompt, time in the reply. That is why caching and retrieval cut cost, and output limits and streaming cut waiting. Skip the accounting and the first cost question
-# from finance is answered with a monthly total. Streaming shows the first token early, and brings the nastiest failure of this module.
-
-# %% [markdown]
+# Money sits in the prompt, time in the reply: retrieval and caching cut cost, output limits and streaming cut waiting. Streaming also brings the nastiest failure of this module.
+#
 # ### Exercise 5 · `m01-stream` · a stream that knows when it was cut
-# *10 minutes · difficulty 3 of 3 · 6 points · survives a failure*
+# *10 minutes · difficulty 3 of 3 · 6 points · survives a failure.* **Why production cares:** a proxy that closes the connection cleanly makes half an answer look whole: HTTP 200, no exception.
 #
-# **Why production cares.** A proxy that closes the connection cleanly makes half an answer look like a whole one: HTTP 200, no exception, an alert on nothing.
+# **Contract.** `stream_text(...)` yields pieces as they arrive. If the last `finish_reason` is anything but `"stop"`, or missing, it raises `Truncated` after the last piece, with everything received as `text`. An SDK error
+# before the first text raises what `complete` would; after it, `Truncated`. After a whole reply, `on_finish` gets one `Completion` (with usage, cost, `first_token_ms`).
 #
-# **Contract.** `stream_text(...)` yields each piece of text as it arrives. If the stream ends with any `finish_reason` but `"stop"`, or with none, it raises `Truncated`
-# after the last piece, with everything received as `text`. A failure before the first piece raises what `complete` would; after it, `Truncated`.
-# After a whole reply, `on_finish` (if given) is called once with the `Completion`: joined text, usage, cost, `first_token_ms`, `latency_ms`.
+# **By hand.** `"Restart"`, `" the"`, end of the body: two pieces, then `Truncated` with `text == "Restart the"`.
 #
-# **By hand.** Pieces `"Restart"`, `" the"`, then the end of the body: the caller gets two pieces, then `Truncated` with `text == "Restart the"`.
-#
-# <details><summary>Hint 1: where to look</summary>Print the raw chunks once. Which one carries `finish_reason`? Which one carries usage, and has it choices?</details>
-# <details><summary>Hint 2: the idea</summary>The end of iteration is not the end of the reply. Remember the last `finish_reason` seen; judge after the loop.</details>
-# <details><summary>Hint 3: pseudocode</summary>open the stream, usage included; for chunk: keep usage; for choice: keep finish_reason; text? note first time, collect, yield. On an SDK error: text so far → Truncated, else mapped. After: not "stop" → Truncated. Report to on_finish.</details>
+# <details><summary>Hint 1: where to look</summary>Print the raw chunks once: which one carries `finish_reason`, which one usage?</details>
+# <details><summary>Hint 2: the idea</summary>The end of iteration is not the end of the reply. Remember the last `finish_reason`, judge after the loop.</details>
+# <details><summary>Hint 3: pseudocode</summary>for chunk: keep usage; for choice: keep finish_reason; text → note first time, collect, yield. SDK error: text so far? Truncated, else mapped. Not "stop" → Truncated. on_finish last.</details>
 
 
 # %% nbgrader={"grade": false, "grade_id": "m01-stream", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -1578,7 +1511,7 @@ with Check("m01-stream-basic") as check:
     bench, model = models.bench(), ChatModel(bench_models.small.name, bench_models.small.context_window, 2.0, 8.0)
     prompt = "Answer from the context.\n\nContext:\nThe ferry to Texel leaves every 30 minutes from pier 2.\n\nQuestion: Where does the ferry to Texel leave?"
 
-    def pieces(text: str = prompt, **options: Any) -> list[str]:
+    def pieces(text: str = prompt, **options: object) -> list[str]:
         limits = {"temperature": 0, "max_output_tokens": 60, **options}
         return list(stream_text(bench.openai, model, [{"role": "user", "content": text}], **limits))
 
@@ -1645,7 +1578,7 @@ with Check("m01-stream-cut") as check:
     bench, model = models.bench(), ChatModel(bench_models.small.name, bench_models.small.context_window, 2.0, 8.0)
     prompt = "Answer from the context.\n\nContext:\nBollard 12 on quay C is rated for 80 tonnes since March.\n\nQuestion: What is bollard 12 rated for?"
 
-    def watch(**options: Any) -> tuple[str, str]:
+    def watch(**options: float) -> tuple[str, str]:
         """The text received and the name of the error that ended it ("" for none)."""
         received, limits = "", {"temperature": 0, "max_output_tokens": 60, **options}
         try:
@@ -1653,7 +1586,7 @@ with Check("m01-stream-cut") as check:
                 received += piece
         except NotImplementedError:
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  its type is what is compared
             return received, type(error).__name__
         return received, ""
 
@@ -1694,10 +1627,8 @@ with Check("m01-stream-cut") as check:
     ### END HIDDEN TESTS
 
 # %% [markdown]
-# You saw pieces arrive, then one report. What breaks without the check for `finish_reason` is below.
-#
 # ### Break it: a proxy that closes politely
-# Thirty streamed answers; a script cuts ten of them after a few tokens, with a clean end of the body. The inherited reader counts a stream without exception as a success. What will the dashboard say?
+# You saw pieces, then one report. Now thirty streams, ten of them cut after a few tokens with a clean end of the body. The inherited reader counts "no exception" as success. What will its dashboard say?
 
 # %%
 guess_dashboard, guess_whole = 0.67, 0.67  # your guesses: shares that look successful, and that are whole
@@ -1731,38 +1662,28 @@ plots.guess_and_measurement(
     [looks_fine / 30, whole / 30],
     unit="share of 30 streams",
     title="Same streams, two readers",
-)
+).legend(loc="upper left", bbox_to_anchor=(1, 1))
 plt.show()
 print(next(outcome for outcome in outcomes if not isinstance(outcome, str)))
-
-# %%
 pd.DataFrame(flaky.journal())[["status", "fault", "completion_tokens", "complete"]].value_counts(dropna=False).rename(
     "requests"
 ).reset_index()
 
 # %% [markdown]
-# Diagnose from the endpoint's journal: every status is 200. The only trace of the failure is what is *missing*, a `finish_reason`. Status codes, exceptions and latency all say "healthy";
-# the user reads "scale to 2" where "scale to 24" was being written. Alert on the share of replies that end in anything but `stop`.
-
-# %% [markdown]
-# Text for people may be untidy. Text for programs may not: somewhere behind the model a parser is waiting. Asking for JSON in the prompt, or even with
-# `response_format`, is a request; validation is the contract.
-
-# %% [markdown]
+# Diagnose from the journal: every status is 200. The only trace is what is *missing*, a `finish_reason`. The user reads "scale to 2" where "scale to 24" was being written. Alert on the share of replies that end in anything but `stop`.
+#
 # ### Exercise 6 · `m01-json` · validated output with one repair
-# *13 minutes · difficulty 2 of 3 · 6 points*
+# *13 minutes · difficulty 2 of 3 · 6 points.* **Why production cares:** behind the model a parser is waiting, and three backticks stop it. `response_format` is a request; validation is the contract.
 #
-# **Why production cares.** The ticket router of the incident died on three backticks. Models read error messages rather well: show them theirs, once, and pay for it knowingly.
+# **Contract.** `complete_json(…, schema, parse)` asks with `json_format(schema)` and gives the text, without a surrounding Markdown fence, to `parse`, which returns the value or raises `ValueError` (pydantic's
+# `ValidationError` is one). If it refuses, ask once more: same messages, plus the reply, plus a user message with the error. Refused again: `BadReply` with that reply as `text`. Cut by the limit: `Truncated`, no repair.
+# Usage, cost and latency add up.
 #
-# **Contract.** `complete_json(…, schema, parse)` asks with `response_format` built by `json_format(schema)` and passes the reply's text to `parse`, which returns the value or raises
-# `ValueError` (pydantic's `ValidationError` is one). A surrounding Markdown fence is removed first. If `parse` refuses, ask once more: same messages, plus the reply, plus a
-# user message with the error. Refused again: `BadReply` with the last reply as `text`. A reply cut by the limit is `Truncated`: no repair. Usage, cost and latency of both calls add up.
+# **By hand.** `{"severity": "high"}` → "should be an integer" → `{"severity": 2}` → value, 2 attempts, 2 bills.
 #
-# **By hand.** Reply `{"severity": "high"}` → "severity: should be an integer" → second reply `{"severity": 2}` → value, 2 attempts, 2 bills.
-#
-# <details><summary>Hint 1: where to look</summary>Two attempts differ only in their messages. `complete` already maps every other failure.</details>
-# <details><summary>Hint 2: the idea</summary>Let the reply and the complaint become part of the conversation; the input list stays as it was.</details>
-# <details><summary>Hint 3: pseudocode</summary>for attempt 1, 2: complete; add up; cut → Truncated; try parse(unfenced) → return; except ValueError → conversation = messages + reply + complaint. After the loop: BadReply.</details>
+# <details><summary>Hint 1: where to look</summary>The two attempts differ only in their messages; `complete` maps every other failure.</details>
+# <details><summary>Hint 2: the idea</summary>Reply and complaint join the conversation; the caller's list stays as it was.</details>
+# <details><summary>Hint 3: pseudocode</summary>for attempt 1, 2: complete; add up; cut → Truncated; parse(unfenced) → return, except ValueError → extend conversation. After: BadReply.</details>
 
 # %% nbgrader={"grade": false, "grade_id": "m01-json", "locked": false, "schema_version": 3, "solution": true, "task": false}
 #| export llm.py
@@ -1878,7 +1799,7 @@ with Check("m01-json-basic") as check:
             raise ValueError("severity: input should be a valid integer")
         return value["severity"]
 
-    def triage(*replies: str, **options: Any) -> Structured[int]:
+    def triage(*replies: str, **options: float) -> Structured[int]:
         """Script these replies, then ask."""
         bench.script(*[Fault("reply", text=reply) for reply in replies])
         limits = {"temperature": 0, "max_output_tokens": 50, **options}
@@ -1891,7 +1812,7 @@ with Check("m01-json-basic") as check:
             **limits,
         )
 
-    def billed(requests: int) -> dict[str, Any]:
+    def billed(requests: int) -> dict[str, object]:
         """What the endpoint charged for the last requests."""
         last = bench.journal()[-requests:]
         tokens = [sum(entry[name] for entry in last) for name in ("prompt_tokens", "completion_tokens")]
@@ -2064,7 +1985,7 @@ with Check("m01-json-repair") as check:
                 temperature=0,
                 max_output_tokens=50,
             )
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  its type is what is compared
             strange = type(error).__name__
         check.observe("the error when `parse` has a bug", strange).equals(
             "ZeroDivisionError",
@@ -2075,9 +1996,7 @@ with Check("m01-json-repair") as check:
     ### END HIDDEN TESTS
 
 # %% [markdown]
-# With a schema in the request the simulated model decodes under constraint, and even then a *valid* reply can be a wrong one: `parse` is where the rules live that a schema cannot say.
-#
-# Now every failure of this module, once, through both clients. Read the table as an on-call engineer: which lines could you act on?
+# Compare the value with the ticket: *valid* is not *true*. What a schema cannot say (does this gate exist?) belongs into `parse`. Now every failure of this module through both clients: on which lines could you act?
 
 # %%
 faults = {
@@ -2093,11 +2012,11 @@ faults = {
 }
 
 
-def outcome(call: Any) -> str:
+def outcome(call: Callable[[], object]) -> str:
     """What a caller gets: a value, or the type of an exception."""
     try:
         return str(call())
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  the table shows whatever comes
         return type(error).__name__
 
 
@@ -2130,7 +2049,7 @@ pd.DataFrame(rows, columns=["what happened", "inherited: json.loads(reply)", "yo
 
 # %% [markdown]
 # ### Side lab (no points): the Responses API
-# OpenAI's newer endpoint renames the same ideas: `input` and `instructions` for messages, `max_output_tokens`, `output_text`, a `status` instead of a `finish_reason`. Your `Completion` would not change; only the adapter would.
+# OpenAI's newer endpoint renames the same ideas: `input` and `instructions`, `output_text`, `status` instead of `finish_reason`. Only the adapter would change: a thin layer that owns the vocabulary makes a provider replaceable.
 
 # %%
 answer = client.responses.create(
@@ -2141,6 +2060,8 @@ answer = client.responses.create(
     max_output_tokens=100,
 )
 print(answer.status, "·", answer.output_text)
+cut = client.responses.create(model=card.name, input=incident_prompt[0]["content"], temperature=0, max_output_tokens=16)
+print(cut.status, "·", cut.incomplete_details)
 
 # %%
 chat_reply = client.chat.completions.create(
@@ -2158,17 +2079,9 @@ pd.DataFrame(
     columns=["input tokens", "output tokens", "how it says that it is done"],
 )
 
-# %%
-cut = client.responses.create(model=card.name, input=essay, temperature=1.4, max_output_tokens=16)
-print(cut.status, "·", cut.incomplete_details)
-
-# %% [markdown]
-# What to keep: the contract is the same, the names are not. A thin adapter that owns the vocabulary is what makes a provider replaceable.
-
 # %% [markdown]
 # ## 5 · Freeze the decision: temperature and output limit
-#
-# The evidence: all golden development questions, five samples each, at four temperatures. Does quality pay for variety? How long is an answer that ended by itself?
+# The evidence: all golden development questions, four samples each, at three temperatures. Does variety buy quality? How long is an answer that ended by itself?
 
 
 # %%
@@ -2182,31 +2095,31 @@ def fitting_prompt(question: str, reserve: int) -> tuple[list[dict[str, str]], l
 
 
 questions = library.questions(split="dev")
+prompts = {item.id: fitting_prompt(item.text, 600)[0] for item in questions}
 answerable = [item for item in questions if item.category != "unanswerable"]
 rows, lengths = [], {}
-for temperature in (0.0, 0.3, 0.7, 1.0):
+for temperature in (0.0, 0.5, 1.0):
     right, stable, spent, lengths[temperature] = 0, 0, 0.0, []
     for item in questions:
-        prompt, _ = fitting_prompt(item.text, 600)
         reply = client.chat.completions.create(
-            model=card.name, messages=prompt, temperature=temperature, n=5, max_tokens=600
+            model=card.name, messages=prompts[item.id], temperature=temperature, n=4, max_tokens=600
         )
         texts = [choice.message.content for choice in reply.choices]
         stable += len(set(texts)) == 1
         lengths[temperature] += [count_text(text) for text in texts]
-        per_asking = TokenUsage(reply.usage.prompt_tokens, reply.usage.completion_tokens // 5)
+        per_asking = TokenUsage(reply.usage.prompt_tokens, reply.usage.completion_tokens // 4)
         spent += cost_usd(small, per_asking) / len(questions) * 1000
         right += sum(scoreboard.states_key_facts(text, item.key_facts) for text in texts) if item in answerable else 0
     p95 = np.percentile(lengths[temperature], 95)
     rows.append(
-        [temperature, right / len(answerable) / 5, stable / len(questions), p95, max(lengths[temperature]), spent]
+        [temperature, right / len(answerable) / 4, stable / len(questions), p95, max(lengths[temperature]), spent]
     )
 evidence = pd.DataFrame(
     rows,
     columns=[
         "temperature",
         "answered correctly",
-        "same answer 5 of 5",
+        "same answer 4 of 4",
         "output tokens p95",
         "output tokens max",
         "USD / 1,000 questions",
@@ -2217,14 +2130,13 @@ evidence.set_index("temperature").round(3)
 # %%
 figure, axes = plt.subplots()
 axes.plot(evidence["temperature"], evidence["answered correctly"], marker="o", label="answered correctly")
-axes.plot(evidence["temperature"], evidence["same answer 5 of 5"], marker="s", label="same answer 5 of 5")
+axes.plot(evidence["temperature"], evidence["same answer 4 of 4"], marker="s", label="same answer 4 of 4")
 axes.set(xlabel="temperature", ylabel="share of dev questions", ylim=(0, 1.05), title="What variety buys")
 axes.legend()
 plt.show()
 
 # %% [markdown]
-# For answers that people act on, the temperature that repeats itself wins unless another is clearly *more often right*. The output limit is a fuse, not a style: above the longest sane answer,
-# below the rambling tail. Change the two numbers if your table says so; the next cells use them.
+# For answers that people act on, the temperature that repeats itself wins, unless another is clearly *more often right*. The limit is a fuse: above the longest sane answer. Change the numbers if your table says so.
 
 # %% nbgrader={"grade": false, "grade_id": "m01-decision", "locked": false, "schema_version": 3, "solution": false, "task": false}
 #| export llm.py
@@ -2252,13 +2164,11 @@ def measured(temperature: float, limit: int) -> scoreboard.Row:
 
 rows = {"before": measured(1.0, 600), "after": measured(settings.temperature, settings.max_output_tokens)}
 scoreboard.record(MODULE, rows["after"])
-scoreboard.table({name: vars(row) for name, row in rows.items()}).round(4)
-
-# %%
+display(scoreboard.table({name: vars(row) for name, row in rows.items()}).round(4))
 scoreboard.table().round(4)
 
 # %% [markdown]
-# Read it soberly. The client made the system repeatable, bounded and accountable; it did not make it right, because most wrong answers here begin with what retrieval puts into the prompt. That is the next four modules.
+# Soberly: the client made the system repeatable, bounded and accountable. It did not make it right; that begins with what retrieval puts into the prompt.
 #
 # ## 6 · The incident again
 # Same question, same prompt, same number of askings.
@@ -2272,7 +2182,7 @@ def ask_again(_: int) -> str:
 
 
 after = tally([ask_again(number) for number in range(ASKINGS)])
-wrong_after = int(after.loc[after.iloc[:, 1] == "NO", "times"].sum())
+wrong_after = int(after.loc[~after["states the limit (24)"], "times"].sum())
 per_question = complete(
     client, small, incident_prompt, temperature=settings.temperature, max_output_tokens=settings.max_output_tokens
 )
@@ -2288,14 +2198,14 @@ pd.DataFrame(
 # %% [markdown]
 # ## What to take with you
 # 1. Tokens are the unit of price, limit and latency; count them with the model's own tokenizer.
-# 2. A context window is a budget with a policy; what falls out never happened, and the middle is read worst.
-# 3. A reply is one draw from a distribution; temperature and top-p reshape it, a seed only repeats the draw.
+# 2. A window is a budget with a policy; what falls out never happened, and the middle is read worst.
+# 3. A reply is one draw; temperature and top-p reshape the distribution, a seed repeats the draw.
 # 4. No `finish_reason` "stop", no answer: the worst failure is a 200.
 # 5. JSON is a contract only after validation; one repair, then fail loudly.
 #
-# **When not to do this.** Brainstorming, test data and paraphrases want variety: there temperature 0 is the bug. And do not pin history by hand where a summary in your own database would do.
+# **When not to do this.** Brainstorming, paraphrases and test data want variety: there temperature 0 is the bug.
 #
-# **On call, 03:10.** Cost per day has doubled, traffic is flat, the error rate is zero. What do you look at first?
-# <details><summary>One good answer</summary>Input and output tokens per request, split. Input up: history or retrieved passages have grown (a policy changed, a longer document, another language). Output up: a limit was lifted, a temperature raised, or repairs have become frequent: look at attempts per structured call.</details>
+# **On call, 03:10.** Cost per day has doubled; traffic is flat, errors are zero. What do you look at first?
+# <details><summary>One good answer</summary>Tokens per request, input and output apart. Input up: history or passages have grown, or another language arrived. Output up: a limit was lifted, or repairs have become frequent (attempts per structured call).</details>
 #
-# **Primary sources.** Sennrich, Haddow and Birch, "Neural Machine Translation of Rare Words with Subword Units" (ACL 2016) · Liu et al., "Lost in the Middle: How Language Models Use Long Contexts" (TACL 2024)
+# **Primary sources.** Sennrich, Haddow and Birch, "Neural Machine Translation of Rare Words with Subword Units" (ACL 2016) · Liu et al., "Lost in the Middle" (TACL 2024)

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+
 from coursekit.corpus import Corpus, load
 
 FOLDER = Path(__file__).parents[2] / "shared" / "corpora" / "harborline"

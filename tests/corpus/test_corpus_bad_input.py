@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from coursekit.corpus import load, write_checksums
 from coursekit.corpus.__main__ import main
 from coursekit.errors import CorpusError

@@ -9,6 +9,7 @@ from datetime import date
 from itertools import combinations
 
 import pytest
+
 from coursekit.corpus import CATEGORIES, KINDS, TRAITS, Corpus, Document, Question, load
 from coursekit.corpus.__main__ import main
 from coursekit.corpus.golden import QRELS_FILE

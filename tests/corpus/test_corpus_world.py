@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+
 from coursekit.corpus import Corpus, Document
 
 CODE = re.compile(r"HBL-\d{4}")

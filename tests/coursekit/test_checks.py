@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from coursekit.checks import WITHHELD, Check, CheckFailed
 from coursekit.comparing import differences
 

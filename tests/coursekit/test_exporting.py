@@ -6,6 +6,7 @@ import ast
 from pathlib import Path
 
 import pytest
+
 from coursekit import exporting
 from coursekit.errors import ExportError
 from coursekit.exporting import Block, make_block, parse_file, prune, put, render_file

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 import yaml
+
 from coursekit import manifest
 from coursekit.errors import ManifestError
-
 from tests.conftest import SMALL_COURSE
 
 

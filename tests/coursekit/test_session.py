@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from coursekit import jupyter, manifest, progress, settings, workspace
-from coursekit.errors import CourseError, ExportError
 from IPython.core.interactiveshell import ExecutionResult, InteractiveShell
 
+from coursekit import jupyter, manifest, progress, settings, workspace
+from coursekit.errors import CourseError, ExportError
 from tests import notebook_files
 
 MakeCourse = Callable[..., Path]

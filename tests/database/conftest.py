@@ -20,6 +20,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+
 from coursekit import database
 from coursekit.postgres import account as postgres_account
 from coursekit.postgres import embedded as embedded_postgres

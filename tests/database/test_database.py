@@ -10,12 +10,13 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from pgvector import Vector
+from psycopg.rows import dict_row
+
 from coursekit import database
 from coursekit.errors import DatabaseError
 from coursekit.postgres import admin as postgres_admin
 from coursekit.postgres import urls as postgres_urls
-from pgvector import Vector
-from psycopg.rows import dict_row
 
 from .conftest import Holder
 
@@ -108,7 +109,7 @@ def test_a_runners_database_is_used_as_it_is(embedded: Path, monkeypatch: pytest
     url = database.create_scratch("given")
     monkeypatch.setenv("DATABASE_URL", url)
     assert database.notebook_url() == url
-    assert database.describe(url).embedded
+    assert database.describe_server(url).embedded
     with database.scratch("inside") as inside:
         assert name_of(inside) != name_of(url)
     database.drop_scratch(url)  # although it is what DATABASE_URL names
@@ -117,9 +118,9 @@ def test_a_runners_database_is_used_as_it_is(embedded: Path, monkeypatch: pytest
 
 
 def test_describe_tells_the_versions(embedded: Path) -> None:
-    info = database.describe(database.study_url())
+    info = database.describe_server(database.study_url())
     assert info.version.startswith("18.") and info.pgvector_version == "0.8.5" and info.embedded
-    assert database.describe(database.server_url()).pgvector_version is None
+    assert database.describe_server(database.server_url()).pgvector_version is None
 
 
 def test_a_database_without_pgvector_is_reported_with_the_way_to_get_it(embedded: Path) -> None:

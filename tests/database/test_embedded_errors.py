@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 from coursekit import database
 from coursekit.errors import DatabaseError
 from coursekit.postgres import account as postgres_account

@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 import psycopg
 import pytest
+
 from coursekit import database
 from coursekit.postgres import embedded as embedded_postgres
 from coursekit.postgres import process as postgres_process
@@ -127,7 +128,7 @@ def test_long_and_odd_paths_work(course: Path, monkeypatch: pytest.MonkeyPatch, 
     (course / ".course").rename(state)
     monkeypatch.setenv("COURSE_STATE", str(state))
     url = database.study_url()
-    assert answers(url) and database.describe(url).embedded
+    assert answers(url) and database.describe_server(url).embedded
     socket_dir = embedded_postgres.socket_dir_for(state / "postgres")
     assert stat.S_IMODE(socket_dir.stat().st_mode) == 0o700  # whoever gets in is trusted, so nobody else may
     database.stop_embedded()
@@ -196,7 +197,7 @@ def test_a_normal_user_needs_no_other_user(empty_course: Path) -> None:
     """As `nobody`, who may read everything (Python may be installed under /root) but write only its own folder."""
     nobody = pwd.getpwnam("nobody")
     os.chown(empty_course, nobody.pw_uid, nobody.pw_gid)
-    code = "print(database.study_url()); print(database.describe(database.study_url()).version)"
+    code = "print(database.study_url()); print(database.describe_server(database.study_url()).version)"
     capabilities = [
         "--inh-caps=-all,+dac_read_search",
         "--ambient-caps=-all,+dac_read_search",

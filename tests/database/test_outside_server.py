@@ -8,6 +8,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+
 from coursekit import database
 from coursekit.errors import DatabaseError
 from coursekit.postgres import admin as postgres_admin
@@ -58,7 +59,7 @@ def test_study_and_scratch_work_and_nothing_embedded_is_started(outside: Outside
 
 
 def test_describe_hides_the_password(outside: OutsideServer) -> None:
-    info = database.describe(outside.url())
+    info = database.describe_server(outside.url())
     assert info.url_without_password == f"postgresql://postgres@127.0.0.1:{outside.port}/postgres"
     assert not info.embedded and info.version.startswith("18.")
     assert outside.password not in repr(info)

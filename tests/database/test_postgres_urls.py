@@ -6,6 +6,7 @@ import re
 
 import psycopg
 import pytest
+
 from coursekit.errors import DatabaseError
 from coursekit.postgres import urls as postgres_urls
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+
 from coursekit.postgres import scratch_names
 
 

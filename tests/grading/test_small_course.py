@@ -9,12 +9,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+from traitlets.config import Config
+
 from coursekit import manifest, notebooks, settings
 from coursekit.errors import GradingError
 from coursekit.grading import autograde, release, report
 from coursekit.grading.nbgrader_settings import configure
-from traitlets.config import Config
-
 from tests import notebook_files
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -9,8 +9,9 @@ from pathlib import Path
 import nbformat
 import psutil
 import pytest
-from coursekit.settings import Settings, load
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+from coursekit.settings import Settings, load
 
 MakeCourse = Callable[..., Settings]
 

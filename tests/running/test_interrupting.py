@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from coursekit import database
 from coursekit.errors import DatabaseError, RunError
 from coursekit.running import runner as running

@@ -6,9 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
 from coursekit import notebooks
 from coursekit.errors import ExportError, NotebookError
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 CELL: dict[str, object] = {
     "cell_type": "code",

@@ -6,13 +6,14 @@ import io
 from pathlib import Path
 
 import pytest
+from rich.console import Console, RenderableType
+
 from coursekit import manifest
 from coursekit.errors import ManifestError, RunError
 from coursekit.running import plan as running_plan
 from coursekit.running.records import CellFailure, Event, RunResult
 from coursekit.running.report import RunProgress, failure_panel, summary_table
 from coursekit.running.tracebacks import MAX_FRAMES, cell_frames, error_text, failing_line
-from rich.console import Console, RenderableType
 
 from .conftest import MakeCourse, write_notebook
 

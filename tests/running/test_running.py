@@ -10,6 +10,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+
 from coursekit import database, manifest
 from coursekit.running import runner as running
 from coursekit.running.records import Event, RunResult

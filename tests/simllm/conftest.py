@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import openai
 import pytest
+
 from simllm import Bench, SimServer
 
 Raw = Callable[..., tuple[int, dict[str, str], Any]]

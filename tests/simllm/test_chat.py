@@ -6,6 +6,7 @@ from typing import Any
 
 import openai
 import pytest
+
 from simllm import SimServer
 from simllm.tokenizer import TOKENS_PER_MESSAGE, TOKENS_PER_REPLY, default_tokenizer
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import openai
 import pytest
+
 from simllm.embeddings import MINILM, WORDLLAMA, Embedder
 from simllm.tokenizer import default_tokenizer
 from simllm.vector_cache import FILE_NAME, VectorCache

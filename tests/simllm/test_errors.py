@@ -9,6 +9,7 @@ import openai
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from simllm import SimServer
 from simllm.tokenizer import default_tokenizer
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import openai
 import pytest
+
 from simllm import Bench, Fault, SimServer
 from simllm.errors import SimError
 from simllm.faults import KINDS

@@ -6,6 +6,7 @@ from typing import Any
 
 import openai
 import pytest
+
 from simllm.tokenizer import default_tokenizer
 
 FACT = "The lighthouse was built in 1887."

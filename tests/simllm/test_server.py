@@ -10,6 +10,7 @@ from pathlib import Path
 
 import openai
 import pytest
+
 from simllm import SimServer
 from simllm.errors import ServerStartError
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from simllm.tokenizer import END, TOKENIZER_FILE, default_tokenizer
 from tokenizers import Tokenizer
+
+from simllm.tokenizer import END, TOKENIZER_FILE, default_tokenizer
 
 REAL = Tokenizer.from_file(str(TOKENIZER_FILE))
 REAL.encode_special_tokens = True
