@@ -22,6 +22,7 @@ The messages follow check50's `Mismatch`: expected, actual and help are separate
 from __future__ import annotations
 
 import copy
+import html
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
@@ -71,7 +72,7 @@ class Check:
 
         progress.record_check(self.check_id, passed=error is None)
         if error is None:
-            print(self._passed_message())
+            _show_passed(self._passed_message())
 
     def _passed_message(self) -> str:
         message = f"✓ {self.check_id}: public checks passed ({self.public_count})"
@@ -201,6 +202,20 @@ class Outcome:
         self._check._judge(
             is_right, problem=problem, called=self._called, expected=expected, got=got, why=why, hint=hint
         )
+
+
+def _show_passed(message: str) -> None:
+    """One line: green in a notebook, plain text elsewhere."""
+    from IPython.core.getipython import get_ipython
+
+    if get_ipython() is None:
+        print(message)
+        return
+    from IPython.display import display
+
+    style = "border-left:4px solid #4f9d69;padding:.2em .8em;color:#2f6b45"
+    markup = f"<div style='{style}'>{html.escape(message)}</div>"
+    display({"text/plain": message, "text/html": markup}, raw=True)
 
 
 class _Verbatim(str):

@@ -66,6 +66,9 @@ def _chosen(course: manifest.Manifest, names: list[str] | None) -> list[manifest
 
 @app.command(rich_help_panel=STUDY)
 def lab(
+    ip: Annotated[
+        str, typer.Option(help="The address to listen on; 0.0.0.0 lets other machines in (a container needs it).")
+    ] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="The port to listen on; the next free one when it is taken.")] = 8888,
     browser: Annotated[bool, typer.Option(help="Open a browser window.")] = True,
 ) -> None:
@@ -76,7 +79,7 @@ def lab(
     from coursekit import lab as lab_module
 
     where, course = _course()
-    sys.exit(lab_module.start(where, course, port=port, browser=browser, say=print))
+    sys.exit(lab_module.start(where, course, ip=ip, port=port, browser=browser, say=print))
 
 
 @app.command(rich_help_panel=STUDY)
@@ -291,13 +294,14 @@ def bench() -> None:
 
 @app.command(rich_help_panel=BUILD, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def test(context: typer.Context) -> None:
-    """Run the project's tests; further arguments go to pytest.
+    """Run the project's tests, in parallel; with arguments, pytest with these.
 
-    Example:  course test -k export
+    Example:  course test   |   course test tests/coursekit -k export
     """
     import os
 
     where, _ = _course()
-    command = [sys.executable, "-m", "pytest", *context.args]
+    everything = ["-n", str(min(os.cpu_count() or 2, 4)), "--dist", "loadgroup"]
+    command = [sys.executable, "-m", "pytest", *(context.args or everything)]
     os.chdir(where.root)
     os.execv(sys.executable, command)

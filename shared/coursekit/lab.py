@@ -16,10 +16,41 @@ from coursekit import manifest, settings, workspace
 from coursekit.errors import CourseError
 
 
+def command(where: settings.Settings, course: manifest.Manifest, *, ip: str, port: int, browser: bool) -> list[str]:
+    """The command line that starts JupyterLab on the learner's copy of the first notebook."""
+    opening = f"/lab/tree/{where.workspace_dir.name}/{course.modules[0].id}/{course.modules[0].id}.ipynb"
+    arguments = [
+        sys.executable, "-m", "jupyterlab",
+        f"--ServerApp.root_dir={where.root}",
+        f"--ServerApp.ip={ip}",
+        f"--ServerApp.port={port}",
+        f"--LabApp.default_url={opening}",
+        "--LabApp.news_url=None",  # no question about news before the first lesson
+        "--LabApp.check_for_updates_class=jupyterlab.handlers.announcements.NeverCheckForUpdate",
+    ]  # fmt: skip
+    if not browser:
+        arguments.append("--no-browser")
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        arguments.append("--allow-root")
+    return arguments
+
+
 def start(
-    where: settings.Settings, course: manifest.Manifest, *, port: int, browser: bool, say: Callable[[str], None]
+    where: settings.Settings,
+    course: manifest.Manifest,
+    *,
+    ip: str,
+    port: int,
+    browser: bool,
+    say: Callable[[str], None],
 ) -> int:
     """Run JupyterLab until it ends; returns its exit code.
+
+    Args:
+        ip: the address to listen on; anything but loopback lets others reach JupyterLab (its token still guards it).
+        port: the port to listen on; JupyterLab takes the next free one when it is taken.
+        browser: open a browser window.
+        say: told what happens before JupyterLab speaks for itself.
 
     Raises:
         CourseError: the database cannot be started, or JupyterLab is not installed.
@@ -32,20 +63,8 @@ def start(
     say("starting Postgres ...")
     database.server_url()
     database.drop_leftovers()
-    opening = f"/lab/tree/{where.workspace_dir.name}/{course.modules[0].id}/{course.modules[0].id}.ipynb"
-    command = [
-        sys.executable, "-m", "jupyterlab",
-        f"--ServerApp.root_dir={where.root}",
-        f"--ServerApp.port={port}",
-        f"--LabApp.default_url={opening}",
-        "--ContentsManager.allow_hidden=False",
-    ]  # fmt: skip
-    if not browser:
-        command.append("--no-browser")
-    if hasattr(os, "geteuid") and os.geteuid() == 0:
-        command.append("--allow-root")
     try:
-        process = subprocess.Popen(command, cwd=where.root)
+        process = subprocess.Popen(command(where, course, ip=ip, port=port, browser=browser), cwd=where.root)
     except OSError as error:
         raise CourseError(f"JupyterLab cannot be started: {error}. Delete .venv and run ./course lab again.") from error
 

@@ -112,7 +112,7 @@ def guess_and_measurement(
     labels: Sequence[str], guesses: Sequence[float | None], measured: Sequence[float], *, unit: str, title: str
 ) -> Axes:
     """Horizontal bars of what was measured, with the learner's guess as a mark on each; `None` is no guess."""
-    _, axes = plt.subplots(figsize=(7.2, 0.55 * len(labels) + 1.1))
+    figure, axes = plt.subplots(figsize=(7.2, 0.55 * len(labels) + 1.3))
     rows = range(len(labels))
     axes.barh(rows, measured, color=BLUE, height=0.55, label="measured")
     guessed = [(row, guess) for row, guess in zip(rows, guesses, strict=True) if guess is not None]
@@ -128,7 +128,7 @@ def guess_and_measurement(
     axes.set_xlim(0, widest * 1.12)
     axes.set_xlabel(unit)
     axes.set_title(title)
-    axes.legend(loc="lower right", bbox_to_anchor=(1.0, 0.99), ncols=2, fontsize=8.5)  # beside the title, over no bar
+    figure.legend(loc="outside lower right", ncols=2, fontsize=8.5)  # below the axes: over no bar and no title
     return axes
 
 

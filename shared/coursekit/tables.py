@@ -90,8 +90,13 @@ def grade(result: Grade) -> RenderableType:
         table.add_row(mark, check.check_id, f"{check.points:g} / {check.max_points:g}")
     table.add_section()
     table.add_row("", "total", f"{result.points:g} / {result.max_points:g}")
-    failures = [Text(f"\n{check.message}", style="red") for check in result.checks if check.message]
-    return Group(table, *failures)
+    unsolved = [check.check_id for check in result.checks if check.message.startswith("NotImplementedError")]
+    notes = [Text(f"not solved yet: {', '.join(unsolved)}", style="dim")] if unsolved else []
+    for check in result.checks:
+        if check.message and check.check_id not in unsolved:
+            named = check.message if check.message.startswith(check.check_id) else f"{check.check_id}: {check.message}"
+            notes.append(Text(f"\n{named}", style="red"))
+    return Group(table, *notes)
 
 
 def grades(results: Sequence[Grade]) -> Table:

@@ -44,10 +44,11 @@ import numpy as np
 import openai
 import pandas as pd
 import psycopg
-from coursekit import corpus, models, plots, scoreboard
-from coursekit.checks import Check, CheckFailed
 from IPython.display import Markdown, display
 from pgvector.psycopg import register_vector
+
+from coursekit import corpus, models, plots, scoreboard
+from coursekit.checks import Check, CheckFailed
 
 plots.use_style()
 
@@ -248,7 +249,7 @@ class SettingsError(ValueError):
 # `tokens` says what was *billed*, not what was *read*. Test it: give a document two different endings, embed both and compare. A similarity of 1 means the same vector: the ending made no difference.
 
 # %%
-guess_shortest, guess_longest = 0.95, 0.98  # a colleague's guesses: write yours before you run this cell
+guess_shortest, guess_longest = 0.80, 0.90  # a colleague's guesses: write yours before you run this cell
 
 by_length = sorted(library.documents, key=lambda document: len(document.text))
 ends = [by_length[0], by_length[-1]]
@@ -389,11 +390,11 @@ with Check("m00-redact-edge") as check:
         "postgresql://app:left/right@db/assistant",
         "postgresql://app:left#right@db/assistant",
         "host=db user=app password=left-right",
-        "http://app:left@right[::1/v1",
+        "http://app:leftright@[::1/v1",
     ]:
         check.call(redact_url, url).satisfies(
-            lambda text: isinstance(text, str) and "left" not in text and "right" not in text.replace("right[", "["),
-            expected="text with nothing of the password left-right in it, and no exception",
+            lambda text: isinstance(text, str) and "left" not in text and "right" not in text,
+            expected="text without any part of the password (left, right), and no exception",
             problem="part of a password is readable",
             why="a password with unescaped marks moves the place where a parser sees the URL's parts end",
             hint="when the parts do not fit together, hide everything behind the scheme",
@@ -409,7 +410,6 @@ with Check("m00-redact-edge") as check:
             "https://app:left%40right@[::1",
             "postgresql://app:left/right@db1:5432,db2:5432/a?sslmode=require",
             "user=app password='left right' host=db",
-            "https://h/v1?secret=left#right",
         ]:
             check.call(redact_url, url).satisfies(
                 lambda text: isinstance(text, str) and "left" not in text and "right" not in text,
@@ -561,7 +561,9 @@ def usd(trace, config):
 
 costs = 1000 * pd.DataFrame([usd(row, config) for _, row in baseline.iterrows()]).mean()
 parts, values = ["all", *costs.index], [costs.sum(), *costs]
-axes = plots.guess_and_measurement(parts, [guess_usd, None, None, None], values, unit="USD", title="1,000 questions")
+axes = plots.guess_and_measurement(
+    parts, [guess_usd, None, None, None], values, unit="USD", title="The price of 1,000 questions"
+)
 plt.show()
 pd.DataFrame(list(baseline["ms"])).quantile([0.5, 0.95]).T.set_axis(["p50 ms", "p95 ms"], axis=1).round(1)
 
@@ -640,21 +642,27 @@ for given in ["", "2.5", "1e2", "30s", "nan", "0"]:
 # %% nbgrader={"grade": true, "grade_id": "m00-number-basic", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 with Check("m00-number-basic") as check:
     limits = {"default": 30, "minimum": 0, "maximum": 600, "unit": "seconds"}
-    for environ, expected in [({}, 30), ({"T": ""}, 30), ({"T": " 2.5\n"}, 2.5), ({"T": "1e2"}, 100), ({"T": "0"}, 0)]:
-        check.call(read_number, environ, "T", **limits).equals(
+    for environ, expected in [
+        ({}, 30),
+        ({"TIMEOUT_S": ""}, 30),
+        ({"TIMEOUT_S": " 2.5\n"}, 2.5),
+        ({"TIMEOUT_S": "1e2"}, 100),
+        ({"TIMEOUT_S": "0"}, 0),
+    ]:
+        check.call(read_number, environ, "TIMEOUT_S", **limits).equals(
             expected,
             problem="wrong number",
             why="absent or empty means the default; any number within bounds, zero too, means itself",
             hint="decide absence by the text, before it becomes a number",
         )
     for text in ["0", "600"]:
-        check.call(read_number, {"T": text}, "T", **limits).equals(
+        check.call(read_number, {"TIMEOUT_S": text}, "TIMEOUT_S", **limits).equals(
             float(text), problem="a bound was refused", why="bounds are inclusive", hint="look at your comparison"
         )
     for text in ["600.5", "-1", "30s"]:
-        check.call(read_number, {"T": text}, "T", **limits).raises(
+        check.call(read_number, {"TIMEOUT_S": text}, "TIMEOUT_S", **limits).raises(
             SettingsError,
-            mentions=("T", text, "600", "seconds"),
+            mentions=("TIMEOUT_S", text, "600", "seconds"),
             why="whoever reads this at night needs variable, text, bounds and unit in one line",
             hint="build one message from the five arguments and the text",
         )
@@ -662,12 +670,18 @@ with Check("m00-number-basic") as check:
     with check.hidden():
         reason, nudge = "the contract holds for every name, bound and unit", "try other arguments than the visible ones"
         other = {"default": 0.25, "minimum": -1, "maximum": 1, "unit": "share"}
-        cases = [({"W": "-1"}, -1), ({"X": "1"}, 0.25), ({"W": "1E-2"}, 0.01), ({"W": "  "}, 0.25), ({"W": "+.5"}, 0.5)]
+        cases = [
+            ({"WEIGHT": "-1"}, -1),
+            ({"OTHER": "1"}, 0.25),
+            ({"WEIGHT": "1E-2"}, 0.01),
+            ({"WEIGHT": "  "}, 0.25),
+            ({"WEIGHT": "+.5"}, 0.5),
+        ]
         for environ, expected in cases:
-            check.call(read_number, environ, "W", **other).equals(expected, why=reason, hint=nudge)
+            check.call(read_number, environ, "WEIGHT", **other).equals(expected, why=reason, hint=nudge)
         for text in ["1.01", "-2", "0,5", "half"]:
-            check.call(read_number, {"W": text}, "W", **other).raises(
-                SettingsError, mentions=("W", text, "-1", "share"), why=reason, hint=nudge
+            check.call(read_number, {"WEIGHT": text}, "WEIGHT", **other).raises(
+                SettingsError, mentions=("WEIGHT", text, "-1", "share"), why=reason, hint=nudge
             )
     ### END HIDDEN TESTS
 
@@ -675,9 +689,9 @@ with Check("m00-number-basic") as check:
 with Check("m00-number-edge") as check:
     limits = {"default": 3, "minimum": 1, "maximum": 5000, "unit": "documents"}
     for text in ["nan", "inf", "1_000", "0x10"]:
-        check.call(read_number, {"K": text}, "K", **limits).raises(
+        check.call(read_number, {"RETRIEVAL_K": text}, "RETRIEVAL_K", **limits).raises(
             SettingsError,
-            mentions=("K", text, "documents"),
+            mentions=("RETRIEVAL_K", text, "documents"),
             problem="an odd spelling was accepted, or it escaped with another error",
             why="NaN is neither below a minimum nor above a maximum; separators mean other numbers to other programs",
             hint="ask what must be true of a good value instead of listing bad ones",
@@ -687,11 +701,15 @@ with Check("m00-number-edge") as check:
         reason, nudge = "only finite decimal numbers within bounds are values", "what does float() accept?"
         wide = {"default": 1, "minimum": 0, "maximum": float("inf"), "unit": "tokens"}
         for text in ["inf", "Infinity", "-inf", "NaN", "-nan", "1e999", "1_0", "True", "None", "1 000", "--1"]:
-            check.call(read_number, {"N": text}, "N", **wide).raises(
-                SettingsError, mentions=("N",), why=reason, hint=nudge
+            check.call(read_number, {"LIMIT_TOKENS": text}, "LIMIT_TOKENS", **wide).raises(
+                SettingsError, mentions=("LIMIT_TOKENS",), why=reason, hint=nudge
             )
-        check.call(read_number, {"N": "1e9"}, "N", **wide).equals(1e9, why="an open upper bound is a bound", hint=nudge)
-        check.call(read_number, {"N": "\t"}, "N", **wide).equals(1, why="blank text is absent", hint=nudge)
+        check.call(read_number, {"LIMIT_TOKENS": "1e9"}, "LIMIT_TOKENS", **wide).equals(
+            1e9, why="an open upper bound is a bound", hint=nudge
+        )
+        check.call(read_number, {"LIMIT_TOKENS": "\t"}, "LIMIT_TOKENS", **wide).equals(
+            1, why="blank text is absent", hint=nudge
+        )
     ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -726,13 +744,14 @@ sweep = pd.DataFrame([summarise(k) for k in (1, 2, 3, 4, 6)], index=pd.Index([1,
 sweep.round(2)
 
 # %%
-axes = sweep["recall@k"].plot(
-    marker="o", color=plots.BLUE, label="recall@k", ylim=(0, 1), ylabel="share", xlabel="k: documents in the prompt"
-)
+axes = sweep["recall@k"].plot(marker="o", color=plots.BLUE, label="recall@k")
 (sweep["refused"] / len(dev)).plot(ax=axes, marker="s", color=plots.RED, label="requests refused")
 sweep["USD per 1,000"].plot(ax=axes, marker="^", color=plots.ORANGE, linestyle="--", label="USD per 1,000 questions")
+axes.set(
+    xlabel="k: documents in the prompt", ylabel="share, or USD", title="What one more document buys, and what it costs"
+)
+axes.set_ylim(bottom=0)
 axes.legend(loc="upper left")
-axes.set_title("What one more document buys, and what it costs")
 plt.show()
 best_k = int(sweep["recall@k"][sweep["refused"] == 0].idxmax())  # the first, so the cheapest, of equals
 old, new = sweep.loc[config.retrieval_k], sweep.loc[best_k]
@@ -1131,7 +1150,7 @@ class SettingsHolder(Generic[Loaded]):
     Args:
         load: builds a configuration from scratch; slow at times, and may raise anything. Its error ends the first load.
 
-    Source: the "last known good" pattern of configuration rollouts (Google SRE Workbook, chapter 15).
+    Source: The Site Reliability Workbook (Beyer et al. 2018), chapter 14, on applying configuration changes safely.
 
     >>> holder = SettingsHolder(lambda: {"retrieval_k": 3})
     >>> holder.reload(), holder.current
@@ -1304,7 +1323,7 @@ with Check("m00-reload-breaking") as check:
         slow_thread, _ = in_thread(racing.reload)
         started.wait(5)
         fast_thread, _ = in_thread(racing.reload)
-        fast_thread.join(0.3)
+        fast_thread.join(0.5)
         go_on.set()
         slow_thread.join(5)
         fast_thread.join(5)
@@ -1349,7 +1368,9 @@ faults = {
 }
 order = np.random.default_rng(SEED).permutation(list(faults))
 tonight = pd.DataFrame([faults[name]() for name in order], index=list("ABC"))
-display(tonight[["ms", "error"]].style, tonight[["found", "answer"]].map(lambda value: str(value)[:90]).style)
+tonight["stages, in ms"] = tonight["ms"].map(lambda ms: " → ".join(f"{name} {value:.0f}" for name, value in ms.items()))
+tonight["found first"] = tonight["found"].map(lambda found: "{} {}".format(*found[0]) if found else "")
+tonight[["stages, in ms", "error", "found first", "answer"]].style.set_properties(**{"text-align": "left"})
 
 # %%
 diagnosis = {"A": "port", "B": "port", "C": "port"}  # your reading: port, embedding model or document

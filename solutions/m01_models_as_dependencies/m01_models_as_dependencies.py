@@ -33,11 +33,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 import openai
 import pandas as pd
+from IPython.display import Markdown, display
+from pydantic import BaseModel, ConfigDict, Field
+
 from assistant.settings import load_settings
 from coursekit import corpus, manifest, models, plots, scoreboard
 from coursekit.checks import Check
-from IPython.display import Markdown, display
-from pydantic import BaseModel, ConfigDict, Field
 from simllm import Fault
 
 bench_models = manifest.load().models[models.SIMULATED]  # the checks' models, whatever endpoint you use
@@ -59,7 +60,7 @@ def talk(*turns: str) -> list[dict[str, str]]:
 # %% [markdown]
 # # Models as dependencies
 #
-# **The ticket.** During a `parcelhub` backlog, several engineers asked the assistant the same question. Most got the right command; one got another, and ran it.
+# **The ticket.** During a `dispatch` backlog, several engineers asked the assistant the same question. Most got the right command; somebody got a mangled one, and ran it.
 # The right runbook was in every prompt, and nothing had changed between the askings. Here is the system that you left, in two functions, and the evidence.
 
 # %%
@@ -73,21 +74,24 @@ environ = {
     "ASSISTANT_USD_PER_MILLION_INPUT": str(card.usd_per_million_input),
     "ASSISTANT_USD_PER_MILLION_OUTPUT": str(card.usd_per_million_output),
 }
+
+# %%
 settings = load_settings(environ)
 client = models.client()
+create = functools.partial(client.chat.completions.create, model=card.name)  # one request with the plain SDK
 library = corpus.load()
 
 
 # %%
 def embed(texts: list[str]) -> np.ndarray:
-    return np.array(
-        [item.embedding for item in client.embeddings.create(model=settings.embedding_model, input=texts).data]
-    )
+    reply = client.embeddings.create(model=settings.embedding_model, input=texts)
+    return np.array([item.embedding for item in reply.data])
 
 
 vectors = embed([document.text for document in library.documents])
 
 
+# %%
 def build_prompt(question: str, k: int = settings.retrieval_k) -> tuple[list[dict[str, str]], list[str]]:
     """The inherited prompt (the k nearest documents, whole, then the question) and all document ids, nearest first."""
     ranked = np.argsort(-(vectors @ embed([question])[0]), kind="stable")
@@ -97,9 +101,10 @@ def build_prompt(question: str, k: int = settings.retrieval_k) -> tuple[list[dic
     return [{"role": "user", "content": text}], [library.documents[i].id for i in ranked]
 
 
+# %%
 def inherited_assistant(question: str, askings: int = 1) -> list[str]:
     """One prompt, sampled `askings` times, with every default that the API has."""
-    reply = client.chat.completions.create(model=settings.chat_model, messages=build_prompt(question)[0], n=askings)
+    reply = create(messages=build_prompt(question)[0], n=askings)
     return [choice.message.content for choice in reply.choices]
 
 
@@ -107,19 +112,20 @@ def inherited_assistant(question: str, askings: int = 1) -> list[str]:
 def tally(replies: list[str]) -> pd.DataFrame:
     """Distinct replies, most frequent first, and whether each states the limit of the runbook."""
     table = pd.Series(replies).value_counts().rename_axis("reply").reset_index(name="times")
-    table["states the limit (24)"] = [scoreboard.states_key_facts(text, [["24"]]) for text in table["reply"]]
-    return table[["times", "states the limit (24)", "reply"]]
+    table["states the limit (10)"] = [scoreboard.states_key_facts(text, [["10"]]) for text in table["reply"]]
+    return table[["times", "states the limit (10)", "reply"]]
 
 
-incident = "parcelhub backlog: how many consumer replicas can we add at most?"
+# %%
+incident = "bookings pile up, how far can i scale the consumers"
 before = tally(inherited_assistant(incident, ASKINGS))
-wrong_before = int(before.loc[~before["states the limit (24)"], "times"].sum())
+wrong_before = int(before.loc[~before["states the limit (10)"], "times"].sum())
 display(
     Markdown(
         f"**{ASKINGS} askings, {len(before)} different replies, {wrong_before} without the right limit.** Same prompt, same model, same minute."
     )
 )
-before.head(7)
+before.groupby("states the limit (10)").head(4)
 
 # %% [markdown]
 # A model is a remote dependency with a strange contract:
@@ -132,7 +138,7 @@ before.head(7)
 # | result | typed | **untyped text** |
 # | half a result | an error | **looks like success** |
 #
-# Each bold cell is a section below. You write `tokens.py` and `llm.py`, and decide the temperature and the output limit. About 110 minutes.
+# Each bold cell is a section below. You write `tokens.py` and `llm.py`, and decide temperature and output limit, in about 110 minutes. Each exercise's docstring is its contract.
 
 # %%
 plots.architecture(today=["model", "prompt"], built=["settings"])
@@ -145,15 +151,13 @@ plt.show()
 # ### Exercise 1 · `m01-bpe` · a tokenizer by hand
 # *12 minutes · difficulty 2 of 3 · 8 points.* **Why production cares:** every limit and every invoice is in tokens.
 #
-# **Contract.** `train_bpe(text, merge_count)` starts from single UTF-8 bytes. Each round counts all adjacent pairs (every position, overlaps too), takes the most frequent and joins it
-# everywhere (`merge_pair` is given). Ties go to the *lowest* pair as Python orders `bytes`. It stops when no pair occurs twice; a negative count is a `ValueError`. `encode_bpe(text, merges)` splits any text by
-# applying merges in the order learned.
+# **Contract.** `train_bpe` learns which byte pairs to join, most frequent first; ties go to the *lowest* pair. `encode_bpe` applies the merges to any text, earliest learned first. `merge_pair` is given.
 #
 # **By hand.** `"aaabdaaabac"`: `(a, a)` occurs 4 times, first merge. In `aa a b d aa a b a c`, `(a, b)` and `(aa, a)` occur twice; `(a, b)` is lower, second merge.
 #
 # <details><summary>Hint 1: where to look</summary>Training is a count, a choice and a merge per round; encoding only the last two.</details>
-# <details><summary>Hint 2: the idea</summary>One sort key can say "most frequent, then lowest". In encoding, the earliest learned merge wins, wherever it stands.</details>
-# <details><summary>Hint 3: pseudocode</summary>train: repeat { count neighbours; none ≥ 2 → stop; best = min by (−count, pair); merge }. encode: loop { learned neighbours? take the earliest learned; merge }.</details>
+# <details><summary>Hint 2: the idea</summary>One sort key can say "most frequent, then lowest". In encoding, age decides, not position.</details>
+# <details><summary>Hint 3: pseudocode</summary>train: repeat { count neighbours; none ≥ 2 → stop; best = min by (−count, pair); merge }. encode: loop { earliest learned among the neighbours; merge }.</details>
 
 # %% nbgrader={"grade": false, "grade_id": "m01-tokens-given", "locked": true, "schema_version": 3, "solution": false, "task": false}
 #| export tokens.py
@@ -193,6 +197,9 @@ def merge_pair(tokens: list[bytes], pair: Pair) -> list[bytes]:
 def train_bpe(text: str, merge_count: int) -> list[Pair]:
     """Learn byte-pair merges from `text`, most frequent pair first.
 
+    Starts from single bytes. Each round counts all adjacent pairs of the current tokens (every position, overlaps
+    too), learns the most frequent and joins it everywhere. Ties go to the lowest pair, as Python orders bytes.
+
     Args:
         text: training text; read as UTF-8 bytes.
         merge_count: the most merges to learn.
@@ -203,7 +210,7 @@ def train_bpe(text: str, merge_count: int) -> list[Pair]:
     Raises:
         ValueError: `merge_count` is negative.
 
-    Source: Sennrich, Haddow and Birch, ACL 2016; ties here go to the lowest pair.
+    Source: Sennrich, Haddow and Birch, ACL 2016.
 
     >>> train_bpe("aaabdaaabac", 2)
     [(b'a', b'a'), (b'a', b'b')]
@@ -229,7 +236,7 @@ def encode_bpe(text: str, merges: Sequence[Pair]) -> list[bytes]:
 
     Args:
         text: any text, also one with characters never seen in training.
-        merges: pairs in the order learned; the earliest one present is applied first.
+        merges: pairs in the order learned; the earliest learned one that is present is always applied next.
 
     >>> encode_bpe("cab", [(b"a", b"b")])
     [b'c', b'ab']
@@ -351,7 +358,7 @@ with Check("m01-bpe-ties") as check:
     ### END HIDDEN TESTS
 
 # %% [markdown]
-# Frequent words became one token, rare strings stayed bytes. Production tokenizers are this algorithm with more text behind it. That can be tested: take the merge list of your endpoint's tokenizer and run it through **your** `encode_bpe`.
+# Frequent words became one token, rare strings stayed bytes. Without this picture every limit stays a mystery constant. Production tokenizers are the same algorithm with more text; test that: run your endpoint's merge list through **your** `encode_bpe`.
 
 # %%
 tokenizer = Tokenizer.from_file(settings.tokenizer_file)
@@ -362,6 +369,7 @@ for merge in json.loads(tokenizer.to_str())["model"]["merges"]:
         (left.replace("▁", " ").encode(), right.replace("▁", " ").encode())
     )  # this file writes a space as ▁
 
+# %%
 for line in ("The dispatch queue is backing up.", "HBL-4127 after 45000 ms, request 550e8400-e29b"):
     by_hand = encode_bpe(" " + line, real_merges)  # this tokenizer puts a space before every text
     library_says = [
@@ -380,10 +388,11 @@ guess_per_message, guess_per_request = 2, 0  # your guesses, in tokens
 guess_hindi, guess_uuid = 20, 8  # your guesses: the sentence below in Hindi; one UUID
 
 
+# %%
 def billed(*texts: str) -> int:
     """Prompt tokens that the endpoint charges for these user messages."""
     chat = [{"role": "user", "content": text} for text in texts]
-    return client.chat.completions.create(model=card.name, messages=chat, max_tokens=1).usage.prompt_tokens
+    return create(messages=chat, max_tokens=1).usage.prompt_tokens
 
 
 ping = len(tokenizer.encode("ping", add_special_tokens=False).ids)
@@ -448,15 +457,13 @@ plt.show()
 # ### Exercise 2 · `m01-fit` · count a chat and make it fit
 # *12 minutes · difficulty 2 of 3 · 7 points · design trade-off.* **Why production cares:** without a policy, the policy is "refuse the 30th turn".
 #
-# **Contract.** `count_chat` adds up texts and overheads. `fit_history(messages, budget_tokens, count_text, pinned_turns=0)` returns a new list that fits. A *turn* is a user message and everything up to the next one.
-# System and developer messages stay, wherever they stand; the last turn stays whole; the first `pinned_turns` turns stay. Others are dropped whole, oldest first, no more than needed; messages before the first turn
-# go first. If what must stay does not fit, `ValueError` names the tokens needed and the budget.
+# **Contract.** `count_chat` adds the overheads. `fit_history` drops whole *turns* (a user message and everything up to the next one), oldest first. System messages, the last turn and pinned turns stay; if that is too long, it says so.
 #
 # **By hand.** System 5, turns of 10, 50 and 10 tokens, budget 40: turn 1 goes, still 65, turn 2 goes, 15. Turn 1 does not come back although it would fit: no holes.
 #
 # <details><summary>Hint 1: where to look</summary>Group first, decide second: which turn does each message belong to?</details>
 # <details><summary>Hint 2: the idea</summary>What may be dropped is one list, oldest first. Work on positions, so that the order stays.</details>
-# <details><summary>Hint 3: pseudocode</summary>turn of a message = user messages so far; while too long: next droppable turn loses its non-system messages; none left → raise.</details>
+# <details><summary>Hint 3: pseudocode</summary>turn = user messages so far; while too long: the next droppable turn loses its non-system messages; none left → raise.</details>
 
 
 # %% nbgrader={"grade": false, "grade_id": "m01-fit", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -475,7 +482,10 @@ def count_chat(messages: Sequence[Message], count_text: Callable[[str], int]) ->
 def fit_history(
     messages: Sequence[Message], budget_tokens: int, count_text: Callable[[str], int], *, pinned_turns: int = 0
 ) -> list[Message]:
-    """Drop whole turns, oldest first, until the chat costs at most `budget_tokens`.
+    """Drop whole turns, oldest first and no more than needed, until the chat costs at most `budget_tokens`.
+
+    A turn is a user message and everything up to the next one. The last turn always stays whole. Messages before the
+    first turn go first.
 
     Args:
         messages: the chat, oldest first; never changed.
@@ -484,7 +494,8 @@ def fit_history(
         pinned_turns: how many of the oldest turns stay as well.
 
     Returns:
-        A new list in the old order: every system or developer message, the pinned turns, the newest turns that fit.
+        A new list in the old order: every system or developer message wherever it stands, the pinned turns, and the
+        newest turns that fit, without holes.
 
     Raises:
         ValueError: what must stay does not fit; names the tokens needed and the budget.
@@ -523,6 +534,7 @@ display(
     )
 )
 
+# %%
 chat = [{"role": "system", "content": "Answer on-call questions."}]
 for number in range(1, 6):
     chat += [
@@ -631,15 +643,15 @@ with Check("m01-fit-edges") as check:
             hint="a turn ends where the next user message begins",
         )
         same = talk("u same", "a same", "u same")
-        before = [dict(message) for message in same]
+        untouched = [dict(message) for message in same]
         fit_history(same, 9, words)
         check.observe("the list that was passed in, afterwards", same).equals(
-            before, problem="the input was changed", why="the caller still owns its history", hint="build a new list"
+            untouched, problem="the input was changed", why="the caller still owns its history", hint="build a new list"
         )
     ### END HIDDEN TESTS
 
 # %% [markdown]
-# Your count and the bill agree; the history loses its oldest turns first.
+# Your count and the bill agree; history loses its oldest turns first. Skip this, and the endpoint chooses, with a 400.
 #
 # **The second ticket: the chat that dies.** An engineer pastes log lines, turn after turn. Which turn is the last one that the inherited system survives?
 
@@ -659,10 +671,12 @@ for turn in turns:
 
 # %%
 try:
-    client.chat.completions.create(model=settings.chat_model, messages=grown[:-1], max_tokens=reserve)
+    create(messages=grown[:-1], max_tokens=reserve)
 except openai.BadRequestError as error:
     print(error.status_code, error.code, "·", error.message)
 last_turn = sum(size <= settings.context_window_tokens for size in sizes["inherited: send everything"])
+
+# %%
 for label, values in sizes.items():
     plt.plot(range(1, len(values) + 1), values, marker="o", markersize=3, label=label)
 plt.axhline(settings.context_window_tokens, color=plots.RED, linestyle="--", label="context window")
@@ -690,7 +704,7 @@ for name, options in policies.items():
 pd.DataFrame(rows, columns=["policy", "turns kept", "still knows the tenant", "prompt tokens"]).set_index("policy")
 
 # %% [markdown]
-# One policy forgets what the incident is about, the other a recent turn. Summarising costs a call and can be wrong. Choose by what your users say first, and trace what was dropped; skip it, and the endpoint chooses, with a 400.
+# One policy forgets what the incident is about, the other a recent turn. Summarising costs a call and can be wrong. Choose by what your users say first, and trace what was dropped.
 #
 # **What fits is not what is read.** Put one answer at nine places of a long prompt, among near-duplicates for other sites. Guess the share of hits in the middle.
 
@@ -706,6 +720,7 @@ blocks = [
 filler = [block for block in blocks if 150 < len(block) < 500 and block[0].isalpha()]
 
 
+# %%
 def needle_prompt(yard: str, position: int, size: int, rng: random.Random) -> str:
     """A question about one yard; its answer is passage `position` of `size`, three other yards stand anywhere."""
     sentence = "In the {} yard the batteries of the forklifts are swapped every {} hours."
@@ -723,10 +738,10 @@ hits = dict.fromkeys(places, 0)
 for place in places:
     for trial, yard in enumerate(yards):
         prompt = needle_prompt(yard, place, size, random.Random(SEED + trial))
-        reply = client.chat.completions.create(
-            model=card.name, messages=[{"role": "user", "content": prompt}], temperature=0, max_tokens=60
-        )
+        reply = create(messages=[{"role": "user", "content": prompt}], temperature=0, max_tokens=60)
         hits[place] += f"{yard} yard" in reply.choices[0].message.content.partition(". ")[0]
+
+# %%
 share = [hits[place] / len(yards) for place in places]
 plt.plot(places, share, marker="o", label="measured")
 plt.plot([size / 2], [guess_middle], "D", color=plots.ORANGE, label="your guess")
@@ -748,8 +763,7 @@ plt.show()
 # ### Exercise 3 · `m01-distribution` · temperature and top-p
 # *8 minutes · difficulty 1 of 3 · 5 points.* **Why production cares:** two numbers decide whether a retry, a cache entry and a regression test mean anything.
 #
-# **Contract.** `next_token_distribution(logprobs, temperature=1.0, top_p=1.0)`: divide the scores by the temperature, exponentiate, normalise. Then keep the *nucleus*: the most probable tokens, as few as
-# needed to reach `top_p`, renormalised. Temperature 0: all mass on the best token. Ties go to the lower token; tokens with probability 0 are left out. `ValueError`: no tokens, negative temperature, `top_p` outside (0, 1].
+# **Contract.** Divide the scores by the temperature, exponentiate, normalise; then keep the *nucleus*, the fewest most probable tokens that reach `top_p`, and normalise again. Temperature 0 means: only the best.
 #
 # **By hand.** Scores log 6, log 3, log 1 are 0.6, 0.3, 0.1. At temperature 0.5 they become 36 : 9 : 1. With `top_p=0.8` two stay: 2/3 and 1/3.
 #
@@ -909,15 +923,13 @@ with Check("m01-distribution-edges") as check:
     ### END HIDDEN TESTS
 
 # %% [markdown]
-# Temperature stretches ratios, top-p cuts the tail. **Predicted against drawn:** the endpoint shows the scores of its best 20 tokens; your function predicts how often each comes first, and 128 one-token replies decide.
+# Temperature stretches ratios, top-p cuts the tail; mix them up and every "deterministic" test is luck. **Predicted against drawn:** the endpoint shows the scores of its best 20 tokens; 128 one-token replies show what is drawn.
 #
 # Then guess: of 20 askings of the incident's question, how many *different* replies at each temperature?
 
 # %%
 starter = [{"role": "user", "content": "Finish the sentence: The queue is"}]
-probe = client.chat.completions.create(
-    model=card.name, messages=starter, max_tokens=1, temperature=1, logprobs=True, top_logprobs=20
-)
+probe = create(messages=starter, max_tokens=1, temperature=1, logprobs=True, top_logprobs=20)
 shown = {item.token: item.logprob for item in probe.choices[0].logprobs.content[0].top_logprobs}
 labels = list(shown)[:6]
 figure, panels = plt.subplots(1, 3, figsize=(9, 2.9), sharey=True)
@@ -925,9 +937,7 @@ for panel, temperature in zip(panels, (0.5, 1.0, 1.5), strict=True):
     predicted = next_token_distribution(shown, temperature=temperature)
     drawn = Counter(
         choice.message.content.strip()
-        for choice in client.chat.completions.create(
-            model=card.name, messages=starter, max_tokens=1, temperature=temperature, n=128
-        ).choices
+        for choice in create(messages=starter, max_tokens=1, temperature=temperature, n=128).choices
     )
     inside = sum(drawn[token.strip()] for token in shown)  # the tail beyond the best 20 is not shown to us
     panel.bar(np.arange(6) - 0.2, [predicted.get(token, 0) for token in labels], width=0.4, label="your prediction")
@@ -945,9 +955,7 @@ guess_distinct = {0.0: 1, 0.3: 2, 0.7: 5, 1.0: 10, 1.5: 20}  # your guesses: dif
 incident_prompt, _ = build_prompt(incident)
 distinct = {}
 for temperature in guess_distinct:
-    reply = client.chat.completions.create(
-        model=card.name, messages=incident_prompt, temperature=temperature, n=20, max_tokens=80
-    )
+    reply = create(messages=incident_prompt, temperature=temperature, n=20, max_tokens=80)
     distinct[temperature] = len({choice.message.content for choice in reply.choices})
 names, guesses = [f"temperature {t}" for t in distinct], list(guess_distinct.values())
 plots.guess_and_measurement(
@@ -956,25 +964,21 @@ plots.guess_and_measurement(
 plt.show()
 
 # %%
-hot = functools.partial(
-    client.chat.completions.create, model=card.name, messages=incident_prompt, temperature=1.3, max_tokens=40
-)
+hot = functools.partial(create, messages=incident_prompt, temperature=1.3, max_tokens=40)
 seeded = [hot(seed=SEED).choices[0].message.content for _ in range(3)]
 unseeded = [hot().choices[0].message.content for _ in range(3)]
 print(f"seeded: {len(set(seeded))} different of 3 · unseeded: {len(set(unseeded))} different of 3")
 
 # %% [markdown]
-# A seed pins the draws, not the model: a new model version, other hardware or one changed character gives another sample. Use seeds for experiments, temperature 0 where an answer must repeat, and tests that accept any *correct* reply.
+# A seed pins the draws, not the model: a new version, other hardware or one changed character gives another sample. Use seeds for experiments, temperature 0 where an answer must repeat, and tests that accept any *correct* reply.
 #
 # ## 4 · A client with a contract
-# The SDK returns what the wire said. A service needs the cost, the time, whether the text is whole, and one error type per *decision* (shorten, wait, fix, reject). The vocabulary is given; the behaviour is yours.
+# The SDK returns what the wire said. A service needs cost, time, whether the text is whole, and one error type per *decision* (shorten, wait, fix, reject). The vocabulary is given; the behaviour is yours.
 #
 # ### Exercise 4 · `m01-complete` · one call, fully accounted
 # *15 minutes · difficulty 2 of 3 · 8 points.* **Why production cares:** only here is it known what a question costs and which failure may be retried.
 #
-# **Contract.** `complete(...)` sends one request. Temperature and limit have no defaults: a default is how the incident happened. A reply cut by the limit is returned (`finish_reason="length"`); one without text or
-# usage is a `BadReply`. `to_model_error` maps, keeping the original message: code `context_length_exceeded` → `ContextTooLong`; 408, 409, 429, 5xx, timeouts, lost connections → `ModelUnavailable`, but code
-# `insufficient_quota` and other statuses → `RequestRefused`; a body that is not JSON (the SDK lets a bare `JSONDecodeError` through) → `BadReply`.
+# **Contract.** `complete` sends one request and accounts for it. Temperature and limit have no defaults: a default is how the incident happened. `to_model_error` sorts what the SDK raises; beware of the bare `JSONDecodeError` that it lets through.
 #
 # **By hand.** 2,000 tokens in at 2 USD and 100 out at 8 USD per million: 0.004 + 0.0008 = 0.0048 USD.
 #
@@ -1002,10 +1006,11 @@ from dataclasses import dataclass
 from typing import Any, Generic, Self, TypeVar
 
 import openai
-from assistant.settings import Settings
 from openai.types.chat import ChatCompletion
 from openai.types.chat import ChatCompletionMessageParam as Message
 from openai.types.chat.completion_create_params import ResponseFormat
+
+from assistant.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -1092,6 +1097,11 @@ def cost_usd(model: ChatModel, usage: TokenUsage) -> float:
 def to_model_error(error: Exception) -> ModelError:
     """Translate what the SDK raised into the decision that the caller has to take.
 
+    - ContextTooLong: code `context_length_exceeded`.
+    - ModelUnavailable: status 408, 409, 429 or 5xx (unless the code is `insufficient_quota`), timeout, lost connection.
+    - RequestRefused: code `insufficient_quota`, and every other status.
+    - BadReply: the body is not valid JSON, or not the shape that the SDK expects.
+
     Args:
         error: an `openai.OpenAIError`, or a `ValueError` from parsing the body.
 
@@ -1124,7 +1134,7 @@ def complete(
     timeout_s: float = 30.0,
     response_format: ResponseFormat | None = None,
 ) -> Completion:
-    """Ask once, and account for it.
+    """Ask once, and account for it. A reply cut by the limit is returned, with `finish_reason` "length".
 
     Args:
         client: whose `max_retries` decides about retries.
@@ -1136,7 +1146,7 @@ def complete(
         response_format: shape asked for, in the API's terms.
 
     Raises:
-        ModelError: one of its subclasses, as the module's docstring says.
+        ModelError: as `to_model_error` says; BadReply also for a reply without text or without usage.
     """
     ### BEGIN SOLUTION
     started = time.perf_counter()
@@ -1195,7 +1205,13 @@ with Check("m01-complete-basic") as check:
         )
 
     first = check.call(ask, gates.format("north"))
-    (entry,) = bench.journal()
+    check.observe("requests at the endpoint after one call", len(bench.journal())).equals(
+        1,
+        problem="not one request per call",
+        why="every extra request is paid for, and without one nothing was asked",
+        hint="call the endpoint once",
+    )
+    entry = bench.journal()[0]
     tokens = {"input_tokens": entry["prompt_tokens"], "output_tokens": entry["completion_tokens"]}
     first.has(
         text="The north gate opens at 06:40.",
@@ -1219,15 +1235,6 @@ with Check("m01-complete-basic") as check:
         problem="the output limit does nothing",
         why="the limit belongs to the request; the cut reply is returned, not hidden",
         hint="pass the limit on, and the finish_reason back",
-    )
-    check.that(
-        len(bench.journal()) == 2,
-        called="ask(...) twice",
-        expected="2 requests at the endpoint",
-        got=len(bench.journal()),
-        problem="not one request per call",
-        why="every extra request is paid for",
-        hint="call the endpoint once",
     )
     ### BEGIN HIDDEN TESTS
     with check.hidden():
@@ -1369,7 +1376,7 @@ with Check("m01-complete-errors") as check:
     ### END HIDDEN TESTS
 
 # %% [markdown]
-# Text, tokens, money and time in one record. Output tokens cost four times as much as input on this price list. **Predict:** which share of a RAG answer's cost is output?
+# Text, tokens, money and time in one record; without it, finance gets a monthly total as an answer. Output tokens cost four times as much as input on this price list. **Predict:** which share of a RAG answer's cost is output?
 
 # %%
 guess_output_share = 0.5  # your guess
@@ -1427,8 +1434,7 @@ plt.show()
 # ### Exercise 5 · `m01-stream` · a stream that knows when it was cut
 # *10 minutes · difficulty 3 of 3 · 6 points · survives a failure.* **Why production cares:** a proxy that closes the connection cleanly makes half an answer look whole: HTTP 200, no exception.
 #
-# **Contract.** `stream_text(...)` yields pieces as they arrive. If the last `finish_reason` is anything but `"stop"`, or missing, it raises `Truncated` after the last piece, with everything received as `text`. An SDK error
-# before the first text raises what `complete` would; after it, `Truncated`. After a whole reply, `on_finish` gets one `Completion` (with usage, cost, `first_token_ms`).
+# **Contract.** `stream_text` yields pieces as they arrive. Unless the reply ended with `finish_reason` `"stop"`, it raises `Truncated` after the last piece, with everything received. A whole reply is reported to `on_finish`.
 #
 # **By hand.** `"Restart"`, `" the"`, end of the body: two pieces, then `Truncated` with `text == "Restart the"`.
 #
@@ -1453,11 +1459,12 @@ def stream_text(
 
     Args:
         client, model, messages, temperature, max_output_tokens, timeout_s: as for `complete`.
-        on_finish: called once after a whole reply, with its accounting.
+        on_finish: called once after a whole reply, with its accounting and `first_token_ms`.
 
     Raises:
-        Truncated: the stream ended without `finish_reason` "stop"; `text` is what had been yielded.
-        ModelError: no text had arrived; as for `complete`.
+        Truncated: the stream ended without `finish_reason` "stop" (cut by the limit counts), or the SDK raised after
+            the first text; `text` is what had been yielded.
+        ModelError: the SDK raised before the first text; as for `complete`.
     """
     ### BEGIN SOLUTION
     started = time.perf_counter()
@@ -1563,7 +1570,7 @@ with Check("m01-stream-basic") as check:
         bench.script(Fault("truncate_stream", after_tokens=4))
         check.call(pieces, on_finish=finished.append).raises(
             Truncated,
-            mentions=(whole.value[0],),
+            mentions=("".join(whole.value[:3]),),
             problem="the partial text is lost",
             why="the caller may want to show or log it",
             hint="pass the text on",
@@ -1628,7 +1635,7 @@ with Check("m01-stream-cut") as check:
 
 # %% [markdown]
 # ### Break it: a proxy that closes politely
-# You saw pieces, then one report. Now thirty streams, ten of them cut after a few tokens with a clean end of the body. The inherited reader counts "no exception" as success. What will its dashboard say?
+# You saw pieces, then one report; without the judgement after the loop, half a command reaches a terminal. Now thirty streams, ten of them cut with a clean end of the body. The inherited reader counts "no exception" as success. What will its dashboard say?
 
 # %%
 guess_dashboard, guess_whole = 0.67, 0.67  # your guesses: shares that look successful, and that are whole
@@ -1665,19 +1672,19 @@ plots.guess_and_measurement(
 ).legend(loc="upper left", bbox_to_anchor=(1, 1))
 plt.show()
 print(next(outcome for outcome in outcomes if not isinstance(outcome, str)))
+
+# %%
 pd.DataFrame(flaky.journal())[["status", "fault", "completion_tokens", "complete"]].value_counts(dropna=False).rename(
     "requests"
 ).reset_index()
 
 # %% [markdown]
-# Diagnose from the journal: every status is 200. The only trace is what is *missing*, a `finish_reason`. The user reads "scale to 2" where "scale to 24" was being written. Alert on the share of replies that end in anything but `stop`.
+# Diagnose from the journal: every status is 200. The only trace is what is *missing*, a `finish_reason`. Alert on the share of replies that end in anything but `stop`.
 #
 # ### Exercise 6 · `m01-json` · validated output with one repair
 # *13 minutes · difficulty 2 of 3 · 6 points.* **Why production cares:** behind the model a parser is waiting, and three backticks stop it. `response_format` is a request; validation is the contract.
 #
-# **Contract.** `complete_json(…, schema, parse)` asks with `json_format(schema)` and gives the text, without a surrounding Markdown fence, to `parse`, which returns the value or raises `ValueError` (pydantic's
-# `ValidationError` is one). If it refuses, ask once more: same messages, plus the reply, plus a user message with the error. Refused again: `BadReply` with that reply as `text`. Cut by the limit: `Truncated`, no repair.
-# Usage, cost and latency add up.
+# **Contract.** `complete_json` hands the text to `parse`, without a surrounding Markdown fence. If `parse` refuses, the model sees its reply and the error, once. Refused again is a `BadReply`; both calls are paid, so both are accounted.
 #
 # **By hand.** `{"severity": "high"}` → "should be an integer" → `{"severity": 2}` → value, 2 attempts, 2 bills.
 #
@@ -1719,6 +1726,9 @@ def complete_json(
 ) -> Structured[T]:
     """Get a validated value, with at most one repair.
 
+    `parse` gets the reply without a surrounding Markdown fence. When it refuses, the second request holds the same
+    messages, the refused reply and a user message with the error. Usage, cost and latency of both add up.
+
     Args:
         client, model, messages, temperature, max_output_tokens, timeout_s: as for `complete`.
         schema: JSON Schema that the model is asked to follow.
@@ -1726,7 +1736,7 @@ def complete_json(
 
     Raises:
         BadReply: the second reply is refused as well; `text` is that reply.
-        Truncated: a reply was cut by the output limit.
+        Truncated: a reply was cut by the output limit; not repaired.
         ModelError: as for `complete`.
     """
     ### BEGIN SOLUTION
@@ -1812,7 +1822,7 @@ with Check("m01-json-basic") as check:
             **limits,
         )
 
-    def billed(requests: int) -> dict[str, object]:
+    def charged(requests: int) -> dict[str, object]:
         """What the endpoint charged for the last requests."""
         last = bench.journal()[-requests:]
         tokens = [sum(entry[name] for entry in last) for name in ("prompt_tokens", "completion_tokens")]
@@ -1824,7 +1834,7 @@ with Check("m01-json-basic") as check:
     check.call(triage, '{"severity": 2}').has(
         value=2,
         attempts=1,
-        **billed(1),
+        **charged(1),
         tolerance=1e-12,
         problem="wrong result for a valid reply",
         why="the first reply is valid: one request, its usage, the parsed value",
@@ -1834,7 +1844,7 @@ with Check("m01-json-basic") as check:
     repaired.has(
         value=1,
         attempts=2,
-        **billed(2),
+        **charged(2),
         tolerance=1e-12,
         problem="wrong result after a repair",
         why="the second reply is valid, and both requests were billed",
@@ -1856,7 +1866,7 @@ with Check("m01-json-basic") as check:
             check.call(triage, *replies).has(
                 value=value,
                 attempts=2,
-                **billed(2),
+                **charged(2),
                 tolerance=1e-12,
                 problem="wrong result after a repair",
                 why="whatever a parser refuses with ValueError may be repaired once",
@@ -1908,6 +1918,9 @@ with Check("m01-json-repair") as check:
         problem="no clear failure after the repair",
         why="one repair, then the caller must know, with the last reply at hand",
         hint="stop after two attempts",
+    )
+    check.observe("requests for two refused replies", len(bench.journal())).equals(
+        2, problem="wrong number of attempts", why="one question, one repair", hint="stop after two attempts"
     )
     first, second = (entry["prompt_tokens"] for entry in bench.journal())
     check.that(
@@ -1996,7 +2009,7 @@ with Check("m01-json-repair") as check:
     ### END HIDDEN TESTS
 
 # %% [markdown]
-# Compare the value with the ticket: *valid* is not *true*. What a schema cannot say (does this gate exist?) belongs into `parse`. Now every failure of this module through both clients: on which lines could you act?
+# Compare the value with the ticket: *valid* is not *true*; what a schema cannot say (does this gate exist?) belongs into `parse`. Without validation the table below happens inside your consumer: every failure, through both clients. On which lines could you act?
 
 # %%
 faults = {
@@ -2064,8 +2077,7 @@ cut = client.responses.create(model=card.name, input=incident_prompt[0]["content
 print(cut.status, "·", cut.incomplete_details)
 
 # %%
-chat_reply = client.chat.completions.create(
-    model=card.name,
+chat_reply = create(
     messages=[{"role": "system", "content": "Answer from the context."}, *incident_prompt],
     temperature=0,
     max_tokens=100,
@@ -2101,9 +2113,7 @@ rows, lengths = [], {}
 for temperature in (0.0, 0.5, 1.0):
     right, stable, spent, lengths[temperature] = 0, 0, 0.0, []
     for item in questions:
-        reply = client.chat.completions.create(
-            model=card.name, messages=prompts[item.id], temperature=temperature, n=4, max_tokens=600
-        )
+        reply = create(messages=prompts[item.id], temperature=temperature, n=4, max_tokens=600)
         texts = [choice.message.content for choice in reply.choices]
         stable += len(set(texts)) == 1
         lengths[temperature] += [count_text(text) for text in texts]
@@ -2182,7 +2192,7 @@ def ask_again(_: int) -> str:
 
 
 after = tally([ask_again(number) for number in range(ASKINGS)])
-wrong_after = int(after.loc[~after["states the limit (24)"], "times"].sum())
+wrong_after = int(after.loc[~after["states the limit (10)"], "times"].sum())
 per_question = complete(
     client, small, incident_prompt, temperature=settings.temperature, max_output_tokens=settings.max_output_tokens
 )

@@ -21,7 +21,7 @@ from coursekit import manifest, notebooks, settings
 from coursekit.errors import CourseError, GradingError
 from coursekit.grading import gradebooks
 from coursekit.grading.nbgrader_settings import configure
-from coursekit.grading.release import generate_assignment, log_tail
+from coursekit.grading.release import generate_assignment, log_reason
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -153,7 +153,7 @@ def _autograde(config: Config, grading: Path, module_id: str, student: str) -> G
         return Grade(student, module_id, error=str(error))
     result = NbGraderAPI(config=config).autograde(module_id, student, force=True, create=True)
     if not result["success"]:
-        return Grade(student, module_id, error=log_tail(result, lines=6))
+        return Grade(student, module_id, error=log_reason(result))
     graded = notebooks.read(grading / "autograded" / student / module_id / f"{module_id}.ipynb")
     return Grade(student, module_id, tuple(_check_grades(graded)))
 

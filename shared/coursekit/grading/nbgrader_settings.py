@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from pathlib import Path
 
+from sqlalchemy.exc import SAWarning
 from traitlets.config import Config
 
 from coursekit import manifest, settings
@@ -31,6 +33,7 @@ def configure(config: Config, grading_dir: Path | None = None, release_dir: Path
     from coursekit.grading.stubs import NamedStubs
 
     _put_scripts_on_path()
+    warnings.filterwarnings("ignore", category=SAWarning)  # nbgrader 0.9.6 with SQLAlchemy 2.1, harmless
     where = settings.load()
     course = manifest.load(where.root)
     grading = grading_dir or where.grading_dir
@@ -53,6 +56,7 @@ def configure(config: Config, grading_dir: Path | None = None, release_dir: Path
     config.Exchange.root = str(exchange)
     config.Exchange.cache = str(where.state_dir / "exchange-cache")
     config.ExecutePreprocessor.timeout = course.grading.cell_timeout_seconds
+    config.Execute.extra_arguments = ["--IPKernelApp.log_level=40"]  # no word about TCP on loopback
     config.Execute.timeout = course.grading.cell_timeout_seconds
     config.ClearSolutions.enforce_metadata = True
     config.GenerateAssignment.preprocessors = [

@@ -5,6 +5,7 @@ A release is only put in place after the leak check has passed on it.
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -17,6 +18,7 @@ from coursekit.errors import GradingError
 from coursekit.grading import gradebooks
 from coursekit.grading.nbgrader_settings import configure
 
+_EXCEPTION = re.compile(r"^(?:\w+\.)*\w*(?:Error|Exception|Died|Dead\w*|Timeout): .+$", re.MULTILINE)
 _MARKERS = {
     "solution": ("### BEGIN SOLUTION", "### END SOLUTION"),
     "hidden test": ("### BEGIN HIDDEN TESTS", "### END HIDDEN TESTS"),
@@ -89,7 +91,7 @@ def generate_assignment(config: Config, module_id: str) -> None:
 
     result = NbGraderAPI(config=config).generate_assignment(module_id, force=True, create=True)
     if not result["success"]:
-        raise GradingError(f"nbgrader could not generate {module_id}:\n{log_tail(result)}")
+        raise GradingError(f"nbgrader could not generate {module_id}:\n{log_reason(result)}")
 
 
 def find_leaks(source: Path, released: Path) -> Iterator[str]:
@@ -127,7 +129,8 @@ def secret_lines(source: Path) -> tuple[dict[str, str], set[str]]:
     return secret, shown
 
 
-def log_tail(result: dict[str, str], lines: int = 12) -> str:
-    """The last lines of what one of nbgrader's API calls logged."""
+def log_reason(result: dict[str, str], lines: int = 12) -> str:
+    """Why one of nbgrader's API calls failed: the first exception that its log names, else the log's last lines."""
     text = (result.get("log") or "") + (result.get("error") or "")
-    return "\n".join(text.strip().splitlines()[-lines:])
+    named = _EXCEPTION.findall(text)
+    return named[0] if named else "\n".join(text.strip().splitlines()[-lines:])

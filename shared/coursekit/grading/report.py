@@ -9,7 +9,7 @@ from traitlets.config import Config
 from coursekit import manifest, settings
 from coursekit.errors import GradingError
 from coursekit.grading.nbgrader_settings import configure
-from coursekit.grading.release import log_tail
+from coursekit.grading.release import log_reason
 
 
 def feedback(where: settings.Settings, module: manifest.Module) -> list[Path]:
@@ -27,7 +27,7 @@ def feedback(where: settings.Settings, module: manifest.Module) -> list[Path]:
     for student in graded:
         result = api.generate_feedback(module.id, student, force=True)
         if not result["success"]:
-            raise GradingError(f"no feedback for {student}:\n{log_tail(result)}")
+            raise GradingError(f"no feedback for {student}:\n{log_reason(result)}")
     return [where.grading_dir / "feedback" / student / module.id / f"{module.id}.html" for student in graded]
 
 
