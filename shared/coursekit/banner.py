@@ -34,7 +34,8 @@ def _database(session: Session) -> str:
 
 def _system(session: Session) -> str:
     files = workspace.resolve(session.where, session.course, session.module.id)
-    earlier = [file for file in files.values() if file.module_id != session.module.id]
+    before = {module.id for module in session.course.before(session.module.id)}
+    earlier = [file for file in files.values() if file.module_id in before]
     described = [f"{file.name} ({file.origin}: {file.reason})" for file in earlier]
     described.append(f"{', '.join(session.module.exports)} (written in this notebook)")
     return " · ".join(described)

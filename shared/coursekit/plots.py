@@ -12,6 +12,7 @@ import matplotlib
 import matplotlib.pyplot as plt
 from cycler import cycler
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+from matplotlib.ticker import MaxNLocator
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -126,6 +127,8 @@ def guess_and_measurement(
     axes.set_yticks(list(rows), list(labels))
     axes.invert_yaxis()
     axes.set_xlim(0, widest * 1.12)
+    if all(float(value).is_integer() for value in measured):
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel(unit)
     axes.set_title(title)
     figure.legend(loc="outside lower right", ncols=2, fontsize=8.5)  # below the axes: over no bar and no title
