@@ -73,7 +73,8 @@ def load(shell: InteractiveShell) -> None:
         _prune_deleted_cells(_session)
     workspace.install_finder(where, course, module.id)
     endpoint = models.connect() if course.models else None
-    os.environ["DATABASE_URL"] = database.notebook_url() if module.database else ""
+    if module.database:
+        os.environ["DATABASE_URL"] = database.notebook_url()
     for event in list(shell.events.callbacks.get("post_run_cell", [])):
         if getattr(event, "__name__", "") == _after_cell.__name__:
             shell.events.unregister("post_run_cell", event)

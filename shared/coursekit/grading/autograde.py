@@ -108,7 +108,15 @@ def grade_apart(
     """Autograde notebooks with gradebooks that are thrown away; `submissions` maps a name to a notebook file.
 
     Each worker is a process with a grading folder of its own, so nothing is shared but the database server.
+
+    Raises:
+        GradingError: the module's solution is not in this checkout, or nbgrader cannot use it.
     """
+    if not (where.solutions_dir / module.id).is_dir():
+        raise GradingError(
+            f"{where.solutions_dir / module.id} is missing: hidden tests can only be run where the solutions are. "
+            "Here, run the notebook's own check cells and hand it in."
+        )
     names = list(submissions)
     shares = [{name: submissions[name] for name in names[i::workers]} for i in range(min(workers, len(names)))]
     _keep_database(module)
