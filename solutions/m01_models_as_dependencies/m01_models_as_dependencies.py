@@ -60,7 +60,7 @@ def talk(*turns: str) -> list[dict[str, str]]:
 # %% [markdown]
 # # Models as dependencies
 #
-# **The ticket.** During a `dispatch` backlog, several engineers asked the assistant the same question. Most got the right command; somebody got a mangled one, and ran it.
+# **The ticket.** During a `dispatch` backlog, several engineers asked the assistant the same question. Most got the right command; some got a wrong one, and somebody ran it.
 # The right runbook was in every prompt, and nothing had changed between the askings. Here is the system that you left, in two functions, and the evidence.
 
 # %%
@@ -1376,7 +1376,7 @@ with Check("m01-complete-errors") as check:
     ### END HIDDEN TESTS
 
 # %% [markdown]
-# Text, tokens, money and time in one record; without it, finance gets a monthly total as an answer. Output tokens cost four times as much as input on this price list. **Predict:** which share of a RAG answer's cost is output?
+# Text, tokens, money and time in one record; without it, finance gets a monthly total as an answer. A token of output costs several times as much as one of input. **Predict:** which share of a RAG answer's cost is output?
 
 # %%
 guess_output_share = 0.5  # your guess
