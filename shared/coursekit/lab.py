@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.resources import files as resources
 from types import FrameType
 
 from coursekit import manifest, settings, workspace
@@ -25,7 +26,6 @@ def command(where: settings.Settings, course: manifest.Manifest, *, ip: str, por
         f"--ServerApp.ip={ip}",
         f"--ServerApp.port={port}",
         f"--LabApp.default_url={opening}",
-        "--LabApp.news_url=None",  # no question about news before the first lesson
         "--LabApp.check_for_updates_class=jupyterlab.handlers.announcements.NeverCheckForUpdate",
     ]  # fmt: skip
     if not browser:
@@ -33,6 +33,12 @@ def command(where: settings.Settings, course: manifest.Manifest, *, ip: str, por
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         arguments.append("--allow-root")
     return arguments
+
+
+def environment() -> dict[str, str]:
+    """This process's environment, with JupyterLab told not to ask about news before the first lesson."""
+    folders = [str(resources("coursekit") / "templates" / "jupyter"), os.environ.get("JUPYTER_CONFIG_PATH", "")]
+    return {**os.environ, "JUPYTER_CONFIG_PATH": os.pathsep.join(filter(None, folders))}
 
 
 def start(
@@ -60,11 +66,13 @@ def start(
     copied = workspace.copy_missing_notebooks(where, course)
     if copied:
         say(f"copied to {where.workspace_dir.name}/: {', '.join(copied)}")
-    say("starting Postgres ...")
-    database.server_url()
-    database.drop_leftovers()
+    if any(module.database for module in course.modules):
+        say("starting Postgres ...")
+        database.server_url()
+        database.drop_leftovers()
     try:
-        process = subprocess.Popen(command(where, course, ip=ip, port=port, browser=browser), cwd=where.root)
+        arguments = command(where, course, ip=ip, port=port, browser=browser)
+        process = subprocess.Popen(arguments, cwd=where.root, env=environment())
     except OSError as error:
         raise CourseError(f"JupyterLab cannot be started: {error}. Delete .venv and run ./course lab again.") from error
 
