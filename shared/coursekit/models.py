@@ -116,19 +116,24 @@ def server() -> SimServer:
     global _server
     if _server is None:
         where = settings.load()
-        try:
-            _server = simulated_server(where, manifest.load(where.root))
-        except OSError as error:
-            raise ModelsError(f"the simulated models cannot be started: {error}") from error
+        _server = simulated_server(where, manifest.load(where.root))
     return _server
 
 
 def simulated_server(where: settings.Settings, course: manifest.Manifest, port: int = 0) -> SimServer:
-    """Start a simulated endpoint whose language model has read the course's corpus."""
+    """Start a simulated endpoint whose language model has read the course's corpus.
+
+    Raises:
+        ModelsError: it cannot be started: the port is taken, for example.
+    """
     from simllm import SimServer
+    from simllm.errors import ServerStartError
 
     texts = [where.root / course.corpus / "documents"] if course.corpus else []
-    return SimServer(port=port, text_dirs=texts, cache_dir=where.state_dir / "cache").start()
+    try:
+        return SimServer(port=port, text_dirs=texts, cache_dir=where.state_dir / "cache").start()
+    except (ServerStartError, OSError) as error:
+        raise ModelsError(f"the simulated models cannot be started: {error}") from error
 
 
 def tokenizer_file() -> str:

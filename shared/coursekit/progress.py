@@ -65,11 +65,12 @@ def record_check(check_id: str, *, passed: bool) -> None:
     blocks = jupyter.current_blocks()
     if blocks is None:  # a solution notebook, or a plain Python process
         return
-    with _open(settings) as connection:
-        connection.execute(
-            "INSERT OR REPLACE INTO checks VALUES (?, ?, ?, ?)",
-            (check_id, int(passed), datetime.now(UTC).isoformat(), json.dumps(blocks)),
-        )
+    row = (check_id, int(passed), datetime.now(UTC).isoformat(), json.dumps(blocks))
+    try:
+        with _open(settings) as connection:
+            connection.execute("INSERT OR REPLACE INTO checks VALUES (?, ?, ?, ?)", row)
+    except (sqlite3.Error, OSError) as error:  # a full or read-only disk must not turn a right answer into a wrong one
+        print(f"progress was not kept: {error}. Make {settings.state_dir} writable, then run the check again.")
 
 
 def checks(settings: settings_module.Settings) -> dict[str, CheckRecord]:

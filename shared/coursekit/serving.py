@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Callable
 
 from coursekit import database, manifest, models, settings
-from coursekit.errors import ModelsError
 
 
 def serve(where: settings.Settings, course: manifest.Manifest, *, port: int, say: Callable[[str], None]) -> None:
@@ -14,18 +14,21 @@ def serve(where: settings.Settings, course: manifest.Manifest, *, port: int, say
 
     Raises:
         ModelsError: the port is taken.
+        DatabaseError: Postgres cannot be started or reached.
     """
+    ended = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ended.set())
     url = database.study_url()
-    try:
-        server = models.simulated_server(where, course, port=port)
-    except OSError as error:
-        raise ModelsError(f"{error} Choose another one: course serve --port 0 takes a free one.") from error
+    server = models.simulated_server(where, course, port=port)
     try:
         say(f"export DATABASE_URL='{url}'")
         say(f"export OPENAI_BASE_URL='{server.base_url}'")
         say("export OPENAI_API_KEY='simulated'")
         say(f"export ASSISTANT_TOKENIZER_FILE='{models.tokenizer_file()}'")
         say("# serving; Ctrl-C ends it")
-        signal.sigwait({signal.SIGINT, signal.SIGTERM})
+        while not ended.wait(0.5):  # in steps, so that a signal is noticed on every platform
+            pass
     finally:
         server.stop()
+        database.stop_embedded()

@@ -175,6 +175,19 @@ def test_grading_uses_the_reference_and_leaves_the_learners_files_and_progress_a
     assert progress.checks(settings.load())["a1-add-basic"].passed is True
 
 
+def test_a_disk_that_cannot_be_written_costs_progress_but_no_verdict(
+    root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notebook = Notebook("a1_first")
+    notebook.run(SOLVED, "c1")
+    (root / "not-a-folder").write_text("")
+    monkeypatch.setenv("COURSE_STATE", str(root / "not-a-folder"))
+    assert notebook.run(CHECK).success
+    out, err = capsys.readouterr()
+    assert "progress was not kept" in out and "writable" in out
+    assert err == ""
+
+
 def test_a_notebook_without_module_or_with_an_unknown_one_gets_one_clear_sentence(root: Path) -> None:
     shell = InteractiveShell()
     assert isinstance(shell.run_cell("%load_ext coursekit").error_in_exec, CourseError)
