@@ -32,6 +32,10 @@ from coursekit.comparing import differences
 from coursekit.rendering import render_call, render_value
 
 WITHHELD = "(withheld: hidden test)"
+_MISSING_NAME = {
+    "why": "the cell that defines it has not run in this kernel, or did not compile",
+    "try": "run the cells above, in order from the top; read the first error that they show",
+}
 
 
 class CheckFailed(AssertionError):
@@ -73,6 +77,12 @@ class Check:
         progress.record_check(self.check_id, passed=error is None)
         if error is None:
             _show_passed(self._passed_message())
+        elif isinstance(error, NameError):
+            got = f"NameError: {error}"
+            raise CheckFailed(self.check_id, "a name is missing", {"got": got, **_MISSING_NAME}) from None
+        elif isinstance(error, NotImplementedError):
+            line = f"{self.check_id}: {error}. Write the body in its cell above, run that cell, then this one."
+            error._render_traceback_ = lambda: [line]  # type: ignore[attr-defined]  # IPython shows it, not a traceback
 
     def _passed_message(self) -> str:
         message = f"✓ {self.check_id}: public checks passed ({self.public_count})"
@@ -196,6 +206,8 @@ class Outcome:
     def _require_value(self, expected: str, why: str, hint: str) -> None:
         if self._error is not None:
             got = _Verbatim(f"{type(self._error).__name__}: {self._error}")
+            if isinstance(self._error, NameError):
+                why, hint = _MISSING_NAME["why"], _MISSING_NAME["try"]
             self._report(False, "the call raised an exception", expected, got, why or "it should return here", hint)
 
     def _report(self, is_right: bool, problem: str, expected: str, got: Any, why: str, hint: str) -> None:

@@ -109,7 +109,7 @@ def check(module: OneModule) -> None:
     own = workspace.learner_notebook(where, chosen.id)
     if not own.exists():
         raise GradingError(f"{own} does not exist. `course lab` makes your copy of every notebook.")
-    with tables.spinner(f"grading {own.relative_to(where.root)} (about {chosen.time_limit_seconds // 2} s)"):
+    with tables.spinner(f"grading {own.relative_to(where.root)} (all its cells run: up to a minute)"):
         (grade,) = autograde.grade_apart(where, chosen, {"me": own})
     tables.show(tables.grade(grade))
     sys.exit(0 if grade.error is None and not grade.failed_checks else 1)
@@ -117,14 +117,14 @@ def check(module: OneModule) -> None:
 
 @app.command(rich_help_panel=STUDY)
 def reset(module: OneModule) -> None:
-    """Start MODULE's notebook afresh; your present copy is kept beside it under another name.
+    """Start MODULE's notebook afresh; your present copy is kept beside it, what it exported and its progress are removed.
 
     Example:  course reset m01
     """
     from coursekit import workspace
 
     where, course = _course()
-    kept = workspace.reset_notebook(where, course.module(module))
+    kept = workspace.reset_notebook(where, course.package, course.module(module))
     print(f"a fresh copy is ready; your earlier work is kept at {kept.relative_to(where.root)}")
 
 
@@ -253,7 +253,9 @@ def run(
     modules: Annotated[
         list[str] | None, typer.Argument(help="Module ids, or paths of notebooks. Default: every solution.")
     ] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Notebooks executed at the same time.")] = 2,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Notebooks executed at the same time. Default: as course.yml says.")
+    ] = None,
     html: Annotated[bool, typer.Option("--html", help="Write an HTML page beside each executed notebook.")] = False,
 ) -> None:
     """Execute solution notebooks with papermill into .course/runs/, each on a fresh database.

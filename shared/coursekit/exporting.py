@@ -43,7 +43,8 @@ class Block:
 
     @property
     def digest(self) -> str:
-        return hashlib.sha256(self.source.strip().encode()).hexdigest()[:16]
+        """Changes with the code, not with comments or layout."""
+        return hashlib.sha256(ast.dump(ast.parse(self.source)).encode()).hexdigest()[:16]
 
 
 def make_block(cell_source: str, cell_id: str | None) -> Block:

@@ -42,11 +42,11 @@ class Session:
 _session: Session | None = None
 
 
-def current_blocks() -> dict[str, str] | None:
-    """Digests of what the open notebook has exported; None when its progress is not kept."""
+def tested_blocks(check_id: str) -> dict[str, str] | None:
+    """Digests of the exported cells that a check of the open notebook tests; None when its progress is not kept."""
     if _session is None or not _session.keeps_progress:
         return None
-    return workspace.learner_blocks(_session.where, _session.course.package, _session.module)
+    return workspace.learner_blocks(_session.where, _session.course.package, _session.module, check_id)
 
 
 def load(shell: InteractiveShell) -> None:

@@ -1,6 +1,6 @@
 """What a learner has passed, kept in `.course/progress.sqlite` (safe for several kernels at once, survives a kill).
 
-A passed check remembers the exported cells as they were. When one of them changes afterwards, the check counts as
+A passed check remembers the code of the exercise that it tests. When that changes afterwards, the check counts as
 stale until it is run again, so that the reference is used rather than code that nobody has checked.
 """
 
@@ -28,7 +28,7 @@ CREATE TABLE IF NOT EXISTS scoreboard (module TEXT PRIMARY KEY, at TEXT NOT NULL
 
 @dataclass(frozen=True)
 class CheckRecord:
-    """The last run of one check: when, whether it passed, and the digests of the exported cells at that time."""
+    """The last run of one check: when, whether it passed, and the digests of the cells that it tested."""
 
     check_id: str
     passed: bool
@@ -62,7 +62,7 @@ def record_check(check_id: str, *, passed: bool) -> None:
         return
     from coursekit import jupyter
 
-    blocks = jupyter.current_blocks()
+    blocks = jupyter.tested_blocks(check_id)
     if blocks is None:  # a solution notebook, or a plain Python process
         return
     row = (check_id, int(passed), datetime.now(UTC).isoformat(), json.dumps(blocks))
@@ -71,6 +71,12 @@ def record_check(check_id: str, *, passed: bool) -> None:
             connection.execute("INSERT OR REPLACE INTO checks VALUES (?, ?, ?, ?)", row)
     except (sqlite3.Error, OSError) as error:  # a full or read-only disk must not turn a right answer into a wrong one
         print(f"progress was not kept: {error}. Make {settings.state_dir} writable, then run the check again.")
+
+
+def forget(settings: settings_module.Settings, check_ids: list[str]) -> None:
+    """Remove what is known of these checks."""
+    with _open(settings) as connection:
+        connection.executemany("DELETE FROM checks WHERE check_id = ?", [(check_id,) for check_id in check_ids])
 
 
 def checks(settings: settings_module.Settings) -> dict[str, CheckRecord]:

@@ -52,29 +52,31 @@ def progress(text: str, total: int) -> Iterator[Callable[[], None]]:
 def status(where: settings.Settings, course: manifest.Manifest) -> RenderableType:
     """Progress by module, then the origin of every file of the system."""
     modules = Table(box=box.SIMPLE_HEAD, title="your progress", title_justify="left")
-    for name in ("module", "title"):
-        modules.add_column(name, no_wrap=name == "module")
+    modules.add_column("module", no_wrap=True)
     modules.add_column("points", justify="right", no_wrap=True)
-    modules.add_column("checks: ✓ passed  ✗ failed  ↻ changed since  · not run")
+    modules.add_column("checks")
     total = possible = 0.0
+    again: list[str] = []
     for module in course.modules:
         states = workspace.check_states(where, course, module)
         worth = workspace.check_ids(where, module)
         earned = sum(worth[check_id] for check_id, state in states.items() if state == "passed")
         total, possible = total + earned, possible + sum(worth.values())
         marks = " ".join(_MARKS[state] for state in states.values())
-        modules.add_row(module.id, module.title, f"{earned:g} / {sum(worth.values()):g}", marks)
+        modules.add_row(module.id, f"{earned:g} / {sum(worth.values()):g}", marks)
+        again += [check_id for check_id, state in states.items() if state == "stale"]
     modules.add_section()
-    modules.add_row(
-        "", "public checks so far", f"{total:g} / {possible:g}", "[dim]hidden tests: course check MODULE[/]"
-    )
+    modules.add_row("public checks so far", f"{total:g} / {possible:g}", "")
+    notes = "✓ passed  ✗ failed  ↻ changed since it passed  · not run\nhidden tests: course check MODULE\n"
+    if again:
+        notes += f"run again, because the code that they test has changed: {', '.join(again)}\n"
     files = Table(box=box.SIMPLE_HEAD, title=f"your system: {course.package}", title_justify="left")
     for name in ("file", "from", "because"):
         files.add_column(name)
     for file in workspace.resolve(where, course).values():
         colour = "green" if file.origin == "yours" else "dim"
         files.add_row(file.name, f"[{colour}]{file.origin}[/]", file.reason)
-    return Group(modules, files)
+    return Group(modules, Text(notes, style="dim"), files)
 
 
 def grade(result: Grade) -> RenderableType:

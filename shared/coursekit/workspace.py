@@ -58,8 +58,8 @@ def copy_missing_notebooks(where: settings.Settings, course: manifest.Manifest) 
     return copied
 
 
-def reset_notebook(where: settings.Settings, module: manifest.Module) -> Path:
-    """Replace the learner's copy by the release; returns where the earlier copy is kept.
+def reset_notebook(where: settings.Settings, package: str, module: manifest.Module) -> Path:
+    """Replace the learner's copy by the release, and forget what it exported; returns where the earlier copy is kept.
 
     Raises:
         NotebookError: there is no copy yet, or no release.
@@ -73,6 +73,9 @@ def reset_notebook(where: settings.Settings, module: manifest.Module) -> Path:
     kept = own.with_name(f"{own.stem}.{stamp}.ipynb")
     own.rename(kept)
     shutil.copyfile(release, own)
+    for name in module.exports:
+        (package_dir(where, package) / name).unlink(missing_ok=True)
+    progress.forget(where, list(check_ids(where, module)))
     return kept
 
 
@@ -127,15 +130,30 @@ def extract_reference(where: settings.Settings, module: manifest.Module) -> dict
     return files
 
 
-def learner_blocks(where: settings.Settings, package: str, module: manifest.Module) -> dict[str, str]:
-    """Digest by cell of everything that the learner has exported for `module`."""
+def learner_blocks(
+    where: settings.Settings, package: str, module: manifest.Module, check_id: str | None = None
+) -> dict[str, str]:
+    """Digest by cell of what the learner has exported for `module`; with `check_id`, of the cells that this check tests."""
+    wanted = None if check_id is None else tested_names(where, module, check_id)
     digests: dict[str, str] = {}
     for name in module.exports:
         path = package_dir(where, package) / name
         if path.is_file():
-            blocks = exporting.parse_file(path.read_text(encoding="utf-8", errors="replace"))
-            digests |= {f"{name}#{block.key}": block.digest for block in blocks}
+            for block in exporting.parse_file(path.read_text(encoding="utf-8", errors="replace")):
+                if wanted is None or block.names & wanted:
+                    digests[f"{name}#{block.key}"] = block.digest
     return digests
+
+
+def tested_names(where: settings.Settings, module: manifest.Module, check_id: str) -> frozenset[str]:
+    """What the exercise of a check defines: `m01-bpe-ties` belongs to `m01-bpe`, which defines train_bpe and encode_bpe."""
+    path = source_notebook(where, module.id)
+    cells = [] if path is None else [cell for cell in notebooks.read(path).cells if notebooks.is_solution(cell)]
+    exercises = [cell for cell in cells if check_id.startswith(f"{notebooks.grade_id(cell)}-")]
+    if not exercises:
+        return frozenset()
+    closest = max(exercises, key=lambda cell: len(str(notebooks.grade_id(cell))))
+    return exporting.make_block(closest.source, None).names
 
 
 def check_states(

@@ -281,7 +281,7 @@ say(
 #
 # *5 minutes · difficulty 1 of 3 · 3 points.* **Why production cares:** the code that prints a URL is usually an error handler. It must not leak, and it must not fail itself.
 #
-# **Contract.** `redact_url` replaces the password in `scheme://user:password@host`, and the values of query parameters named in `SECRET_PARAMETERS` (any case), by `MASK`. User, port, order and escapes stay; text without a secret comes back unchanged. People paste passwords with unescaped `@ / ? #`, connection strings that are no URLs, half a line: then hide too much rather than too little, and never raise.
+# **Contract.** `redact_url` replaces the password in `scheme://user:password@host`, and the values of query parameters named in `SECRET_PARAMETERS` (any case), by `MASK`. User, port, order and escapes stay; text without a secret comes back unchanged. People paste passwords with unescaped `@ / ? #`, connection strings that are no URLs, half a line (`app:s3cret@db`, `http://sam:s3cret`): then hide too much rather than too little, and never raise.
 #
 # **By hand.** `http://sam:s3cret@models:80/v1` → `http://sam:***@models:80/v1`
 #
@@ -289,9 +289,10 @@ say(
 # <details><summary>Hint 2: the idea</summary>Cut at fixed marks and change only the pieces that hold secrets. Parsing and re-assembling changes escapes; replacing the password's text hits users of the same name.</details>
 # <details><summary>Hint 3: pseudocode</summary>
 #
-#     no "://" -> only the mask
+#     no "://", or no scheme in front of it -> only the mask
 #     authority, rest <- split at the first of / ? #
 #     an @ in the rest could end a password -> scheme and mask
+#     no @ at all, and something after a colon that is no port -> scheme and mask
 #     user, password  <- before the LAST @ of the authority, at its FIRST colon
 #     each name=value of the query -> mask the value of a secret name
 # </details>
@@ -319,13 +320,16 @@ def redact_url(url: str) -> str:
     """
     ### BEGIN SOLUTION
     scheme, separator, rest = url.partition("://")
-    if not separator:
+    if not separator or not all(mark.isalnum() or mark in "+.-" for mark in scheme):
         return MASK
     end = min((rest.index(mark) for mark in "/?#" if mark in rest), default=len(rest))
     authority, tail = rest[:end], rest[end:]
     if ":" in authority and "@" in tail:  # an unescaped / ? or # inside the password ends the authority too early
         return f"{scheme}://{MASK}"
     userinfo, at, host = authority.rpartition("@")
+    ports = [part.rpartition("]")[2].partition(":")[2] for part in host.split(",")]
+    if not at and any(port and not port.isdecimal() for port in ports):  # half a line: a password, its host cut off
+        return f"{scheme}://{MASK}"
     user, colon, _ = userinfo.partition(":")
     path, question, query = tail.partition("?")
     pairs = [pair.partition("=") for pair in query.split("&")]
@@ -379,6 +383,18 @@ with Check("m00-redact-basic") as check:
             "postgresql://db:db@db:5432/db?token=db&application_name=a+b": (
                 "postgresql://db:***@db:5432/db?token=***&application_name=a+b"
             ),
+            "postgresql:///a?sslpassword=Zk9&passfile=Zk9&apikey=Zk9&Secret=Zk9&x=1": (
+                "postgresql:///a?sslpassword=***&passfile=***&apikey=***&Secret=***&x=1"
+            ),
+            "https://models.internal/v1?limit_token=5&password_hint=x": (
+                "https://models.internal/v1?limit_token=5&password_hint=x"
+            ),
+            "https://models.internal/v1?cursor=ab==&token=Zk9==&token=Zk8": (
+                "https://models.internal/v1?cursor=ab==&token=***&token=***"
+            ),
+            "HTTPS://Sam%40Corp:Zk9@Models.Internal/V1#Top": "HTTPS://Sam%40Corp:***@Models.Internal/V1#Top",
+            "postgresql+psycopg://app:Zk9@db:5432/a": "postgresql+psycopg://app:***@db:5432/a",
+            "http://[::1]:8080/v1?": "http://[::1]:8080/v1?",
         }.items():
             check.call(redact_url, url).equals(expected, why=reason, hint=nudge)
     ### END HIDDEN TESTS
@@ -391,6 +407,7 @@ with Check("m00-redact-edge") as check:
         "postgresql://app:left#right@db/assistant",
         "host=db user=app password=left-right",
         "http://app:leftright@[::1/v1",
+        "postgresql://app:left-right",
     ]:
         check.call(redact_url, url).satisfies(
             lambda text: isinstance(text, str) and "left" not in text and "right" not in text,
@@ -410,6 +427,10 @@ with Check("m00-redact-edge") as check:
             "https://app:left%40right@[::1",
             "postgresql://app:left/right@db1:5432,db2:5432/a?sslmode=require",
             "user=app password='left right' host=db",
+            "host=db password=left-right fallback=http://models.internal",
+            "Server=db;Uid=app;Pwd=left;",
+            "app:left@db:5432/a",
+            "postgresql://app@db/a?password=left#right",
         ]:
             check.call(redact_url, url).satisfies(
                 lambda text: isinstance(text, str) and "left" not in text and "right" not in text,
@@ -687,11 +708,11 @@ with Check("m00-number-basic") as check:
 
 # %% nbgrader={"grade": true, "grade_id": "m00-number-edge", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
 with Check("m00-number-edge") as check:
-    limits = {"default": 3, "minimum": 1, "maximum": 5000, "unit": "documents"}
-    for text in ["nan", "inf", "1_000", "0x10"]:
+    limits = {"default": 3, "minimum": 1, "maximum": 500, "unit": "documents"}
+    for text in ["nan", "inf", "1_00", "0x10"]:
         check.call(read_number, {"RETRIEVAL_K": text}, "RETRIEVAL_K", **limits).raises(
             SettingsError,
-            mentions=("RETRIEVAL_K", text, "documents"),
+            mentions=("RETRIEVAL_K", text, "500", "documents"),
             problem="an odd spelling was accepted, or it escaped with another error",
             why="NaN is neither below a minimum nor above a maximum; separators mean other numbers to other programs",
             hint="ask what must be true of a good value instead of listing bad ones",
@@ -700,7 +721,23 @@ with Check("m00-number-edge") as check:
     with check.hidden():
         reason, nudge = "only finite decimal numbers within bounds are values", "what does float() accept?"
         wide = {"default": 1, "minimum": 0, "maximum": float("inf"), "unit": "tokens"}
-        for text in ["inf", "Infinity", "-inf", "NaN", "-nan", "1e999", "1_0", "True", "None", "1 000", "--1"]:
+        for text in [
+            "inf",
+            "Infinity",
+            "-inf",
+            "NaN",
+            "-nan",
+            "1e999",
+            "1_0",
+            "True",
+            "None",
+            "1 000",
+            "--1",
+            "1,000",
+            "50%",
+            "'5'",
+            "5f",
+        ]:
             check.call(read_number, {"LIMIT_TOKENS": text}, "LIMIT_TOKENS", **wide).raises(
                 SettingsError, mentions=("LIMIT_TOKENS",), why=reason, hint=nudge
             )
@@ -709,6 +746,27 @@ with Check("m00-number-edge") as check:
         )
         check.call(read_number, {"LIMIT_TOKENS": "\t"}, "LIMIT_TOKENS", **wide).equals(
             1, why="blank text is absent", hint=nudge
+        )
+        for default, minimum in [(0, 1), (float("inf"), 1)]:
+            check.call(read_number, {}, "K", default=default, minimum=minimum, maximum=9, unit="texts").equals(
+                default, why="absent means the default, whatever it is: bounds are for what people type", hint=nudge
+            )
+        narrow = {"default": 1, "minimum": 0.1, "maximum": 0.75, "unit": "seconds"}
+        for text in ["0.05", "0.8"]:
+            check.call(read_number, {"WAIT_S": text}, "WAIT_S", **narrow).raises(
+                SettingsError,
+                mentions=("WAIT_S", text, "0.1", "0.75"),
+                why="bounds need not be whole, and the message names both",
+                hint="what does your message say about a bound such as 0.5?",
+            )
+        environ = {"WAIT_S": " 0.25 ", "OTHER": "x"}
+        for name in ["WAIT_S", "MISSING"]:
+            read_number(environ, name, **narrow)
+        check.observe("hidden", environ).equals(
+            {"WAIT_S": " 0.25 ", "OTHER": "x"},
+            problem="the environment was changed",
+            why="the docstring promises not to: the process and its children read the same variables",
+            hint="which of your calls take something out of a mapping, or put something in?",
         )
     ### END HIDDEN TESTS
 
@@ -842,7 +900,7 @@ class Settings:
 #
 # *15 minutes · difficulty 3 of 3 · 7 points.* **Why production cares:** one bad variable reported per restart costs one deployment per typo, and an `ASSISTANT_TEMPRATURE` that nobody reads is worse than a crash.
 #
-# **Contract.** `load_settings` walks over `fields(Settings)`; each field's `metadata["variable"]` says how to read it. *Text*: trimmed, blank is missing, required unless it has a default, starts with `<scheme>://` where `schemes` are given. *Numbers*: by `read_number`; `is_whole` refuses `2.5` and gives an `int`. A variable with `PREFIX` that no field knows is a problem: name the closest known one. Collect *all* problems, raise one `SettingsError`; ignore other variables. `describe` gives one `name = value` line per field. No text shows a secret: no key, no password, no value of an unknown variable.
+# **Contract.** `load_settings` walks over `fields(Settings)`; each field's `metadata["variable"]` says how to read it. *Text*: trimmed, blank is missing, required unless it has a default, starts with `<scheme>://` where `schemes` are given. *Numbers*: by `read_number`; `is_whole` refuses `2.5` and gives an `int`. A variable with `PREFIX` that no field knows is a problem: name the closest known one. Collect *all* problems, raise one `SettingsError` with one line per variable; ignore other variables. `describe` gives one `name = value` line per field, numbers followed by their unit. No text shows a secret or a part of it, nor does an error's cause: no key, no password, no value of an unknown variable.
 #
 # **By hand.** `{"ASSISTANT_RETRIEVAL_K": "0", "ASSISTANT_CHAT_MODLE": "m"}` → seven problems: five missing, one out of bounds, one unknown.
 #
@@ -896,7 +954,7 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
             raise SettingsError(f"{name} is missing: set it.")
         starts = tuple(f"{scheme}://" for scheme in variable.schemes)
         if found and starts and not found.startswith(starts):
-            raise SettingsError(f"{name}={redact_url(found)} must start with {' or '.join(starts)}.")
+            raise SettingsError(f"{name}={redact_url(found)!r} must start with {' or '.join(starts)}.")
         return found or default
 
     for item in fields(Settings):
@@ -992,6 +1050,14 @@ with Check("m00-settings-basic") as check:
         why="the operator believes that it is set",
         hint="which names with PREFIX are left when every field has taken its own?",
     )
+    by_hand = {"ASSISTANT_RETRIEVAL_K": "0", "ASSISTANT_CHAT_MODLE": "m"}
+    check.observe(f"the message of load_settings({by_hand})", problems_of(by_hand)).satisfies(
+        lambda text: text.startswith("SettingsError") and len(text.splitlines()) == 7,
+        expected="a SettingsError with seven lines, one per problem",
+        problem="problems are not one line each",
+        why="five variables are missing, one is out of bounds, one is unknown; log readers and alerts count lines",
+        hint="how does SettingsError split what it is given?",
+    )
     ### BEGIN HIDDEN TESTS
     with check.hidden():
         nudge = "go through the contract sentence by sentence"
@@ -1038,6 +1104,64 @@ with Check("m00-settings-basic") as check:
             why="a URL needs one of its schemes",
             hint=nudge,
         )
+        for name, text in [
+            ("OPENAI_BASE_URL", "httpx://m/v1"),
+            ("OPENAI_BASE_URL", "http:m"),
+            ("DATABASE_URL", "db/a"),
+        ]:
+            check.observe("hidden", problems_of({**minimal, name: text})).satisfies(
+                lambda text, name=name: mentions(text, name),
+                expected="",
+                why="a URL starts with one of its schemes and ://",
+                hint=nudge,
+            )
+        loose = {
+            **minimal,
+            "DATABASE_URL": " postgres://db/a ",
+            "OPENAI_BASE_URL": "https://m/v1",
+            "ASSISTANT_LARGE_MODEL": "  ",
+            "ASSISTANT_TOKENIZER_FILE": "/t.json",
+            "ASSISTANT_EF_SEARCH": "",
+            "MY_ASSISTANT_HOME": "/",
+        }
+        before = dict(loose)
+        check.observe("hidden", load_settings(loose)).has(
+            database_url="postgres://db/a", base_url="https://m/v1", large_model=None, tokenizer_file="/t.json",
+            ef_search=40, why="blank is missing, texts are trimmed, both schemes count, other variables do not",
+            hint=nudge,
+        )  # fmt: skip
+        check.observe("hidden", loose).equals(
+            before,
+            problem="the environment was changed",
+            why="the docstring promises not to: a second load, or a child process, would find less",
+            hint="find what is left over without taking anything out",
+        )
+        check.call(load_settings, minimal).satisfies(
+            lambda loaded: len("abcdefgh"[: loaded.retrieval_k]) == 4 and len("abcdefgh"[: loaded.max_attempts]) == 1,
+            expected="",
+            why="whole numbers are ints, also where the default applies",
+            hint=nudge,
+        )
+        high = {**minimal, "ASSISTANT_CHUNK_SIZE_TOKENS": "9000", "ASSISTANT_KEYWORD_WEIGHT": "1.5"}
+        check.observe("hidden", problems_of(high)).satisfies(
+            lambda text: mentions(text, "ASSISTANT_CHUNK_SIZE_TOKENS", "ASSISTANT_KEYWORD_WEIGHT"),
+            expected="",
+            why="each field has its own upper bound, too",
+            hint=nudge,
+        )
+        strangers = {
+            **minimal,
+            "ASSISTANT_CONTEXT_BUDGET_TOKEN": "1",
+            "ASSISTANT_WHERE_THE_QUICK_BROWN_FOX_SLEEPS_AT_NIGHT": "",
+        }
+        check.observe("hidden", problems_of(strangers)).satisfies(
+            lambda text: (
+                mentions(text, *list(strangers)[-2:], "ASSISTANT_CONTEXT_BUDGET_TOKENS") and text.count(PREFIX) >= 4
+            ),
+            expected="",
+            why="every unknown variable is a problem, set or empty, and each has a closest known one, however far",
+            hint=nudge,
+        )
     ### END HIDDEN TESTS
 
 # %% nbgrader={"grade": true, "grade_id": "m00-settings-secrets", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
@@ -1056,7 +1180,10 @@ with Check("m00-settings-secrets") as check:
         except NotImplementedError:
             raise
         except Exception as error:  # noqa: BLE001  whatever the loader raises is compared
-            return f"{type(error).__name__}: {error}"
+            told = [error]  # with its causes: a log shows them, too
+            while cause := told[-1].__cause__ or (None if told[-1].__suppress_context__ else told[-1].__context__):
+                told.append(cause)
+            return "\n".join(f"{type(one).__name__}: {one}" for one in told)
 
     check.call(describe, load_settings(minimal)).satisfies(
         lambda text: "sk-live" not in text and "hunter2" not in text and "app:***@db" in text,
@@ -1112,8 +1239,35 @@ with Check("m00-settings-secrets") as check:
         ).satisfies(
             lambda text: text.startswith("SettingsError") and "OPENAI_API_KEY" in text and "Zk9" not in text,
             expected="",
-            why="not everything in a URL variable is a URL",
+            why="not everything in a URL variable is a URL; an error's causes are logged with it",
             hint=nudge,
+        )
+        turned = {
+            **minimal,
+            "OPENAI_API_KEY": "Qx7-mid-Wv9",
+            "ASSISTANT_TIMEOUT_S": "7.5",
+            "ASSISTANT_CHAT_MODEL": "m-2",
+        }
+        check.call(describe, load_settings(turned)).satisfies(
+            lambda text: not any(part in text for part in ["Qx7", "mid", "Wv9"]),
+            expected="",
+            why="a part of a key is a part of a secret",
+            hint=nudge,
+        ).satisfies(
+            lambda text: (
+                sorted(line.partition(" = ")[0] for line in text.splitlines())
+                == sorted(item.name for item in fields(Settings))
+            ),
+            expected="",
+            why="one line for every field, those that are secret or not set included",
+            hint=nudge,
+        ).satisfies(
+            lambda text: any(line.startswith("timeout_s = 7.5 ") and "seconds" in line for line in text.splitlines()),
+            expected="",
+            why="a number without a unit is a guess, and the value is the one that is in force",
+            hint="the unit stands in the field's metadata",
+        ).satisfies(
+            lambda text: "chat_model = m-2" in text, expected="", why="the values that are in force", hint=nudge
         )
     ### END HIDDEN TESTS
 
@@ -1125,7 +1279,7 @@ with Check("m00-settings-secrets") as check:
 #
 # *12 minutes · difficulty 2 of 3 · 5 points.* **Why production cares:** configuration pushes cause a large share of outages. A serving process should survive a broken push, say so, and never run on half of it.
 #
-# **Contract.** `SettingsHolder(load)` loads once; that error reaches the caller, for there is nothing to fall back to. `current` is the last configuration that loaded; reading it never waits, not even while `load` is slow. `reload()` calls `load` once and returns problems: none when the new configuration is in place; otherwise the old one stays, whatever `load` raised. When two threads reload, an *older* load never replaces a newer one. The holder knows nothing about what it holds.
+# **Contract.** `SettingsHolder(load)` loads once; that error reaches the caller, for there is nothing to fall back to. `current` is the last configuration that loaded; reading it never waits, not even while `load` is slow. `reload()` calls `load` once and returns problems: none when the new configuration is in place; otherwise the old one stays, whatever `load` raised, and the problems are those of a `SettingsError`, or one line with type and message of any other error. When two threads reload, an *older* load never replaces a newer one. The holder knows nothing about what it holds.
 #
 # **By hand.** `load` gives A, fails, gives B: `current` is A; `reload()` → `["…"]`, still A; `reload()` → `[]`, now B.
 #
@@ -1184,7 +1338,7 @@ class SettingsHolder(Generic[Loaded]):
             except SettingsError as error:
                 return list(error.problems)
             except Exception as error:  # noqa: BLE001  whatever the new configuration breaks, the old one stays
-                return [f"{type(error).__name__}: {error}"]
+                return [" ".join(f"{type(error).__name__}: {error}".split())]
         return []
         ### END SOLUTION
 
@@ -1241,6 +1395,16 @@ with Check("m00-reload-basic") as check:
             [[[], {"k": 4}], [["x"], {"k": 4}], [["y", "z"], {"k": 4}], [[], {"k": 5}]],
             why="each reload replaces the whole configuration or nothing of it",
             hint=nudge,
+        )
+        values = [[1], {}, 0, None, "same", "same"]
+        third = SettingsHolder(serve(*values))
+        check.observe("hidden", [[third.reload(), third.current] for _ in values[1:]]).equals(
+            [[[], value] for value in values[1:]],
+            why="the holder knows nothing about what it holds: empty, zero, None or unchanged, it loaded",
+            hint=nudge,
+        )
+        check.observe("hidden", [other.current, third.current]).equals(
+            [{"k": 5}, "same"], why="two holders have nothing in common", hint="where does each value live?"
         )
         check.call(SettingsHolder, serve(OSError("no such file"))).raises(
             OSError, mentions=("no such file",), why="the first load's error reaches the caller", hint=nudge
@@ -1333,10 +1497,33 @@ with Check("m00-reload-breaking") as check:
             why="the load that started last has the newest state",
             hint=nudge,
         )
-        for error in [RuntimeError("token store"), KeyError("region"), ValueError("bad yaml")]:
+
+        class VaultSealed(Exception):
+            """An error of a library that the holder has never heard of."""
+
+        for error, words in [
+            (RuntimeError("token store"), ["RuntimeError", "token store"]),
+            (KeyError("region"), ["KeyError", "region"]),
+            (ValueError("bad yaml\nin line 3"), ["ValueError", "bad yaml", "line 3"]),
+            (TimeoutError(), ["TimeoutError"]),
+            (VaultSealed("503 from the vault at 10.0.0.7"), ["VaultSealed", "10.0.0.7"]),
+        ]:
             fragile = SettingsHolder(failing_with(error))
-            check.observe("hidden", [bool(fragile.reload()), fragile.current, bool(fragile.reload())]).equals(
-                [True, "A", True], why="whatever load raises, the last good configuration stays", hint=nudge
+            problems = list(fragile.reload())
+            check.observe("hidden", [fragile.current, bool(fragile.reload())]).equals(
+                ["A", True], why="whatever load raises, the last good configuration stays", hint=nudge
+            )
+            check.observe("hidden", problems).satisfies(
+                lambda lines, words=words: len(lines) == 1 and all(word in lines[0] for word in words),
+                expected="",
+                problem="a problem says too little",
+                why="one line with type and message: a KeyError's message alone is 'region', a timeout's is empty",
+                hint="which errors have a message that says nothing?",
+            ).satisfies(
+                lambda lines: "\n" not in lines[0],
+                expected="",
+                why="one line per problem: log readers count lines",
+                hint="which errors have messages of several lines?",
             )
         check.observe("hidden", len(loads)).equals(
             2, why="each reload loads exactly once", hint="how often do you call load?"

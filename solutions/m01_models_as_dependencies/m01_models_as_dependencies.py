@@ -333,6 +333,12 @@ with Check("m01-bpe-ties") as check:
             ("öäöä", 1, [(b"\xb6", b"\xc3")]),
             ("bc bcaaa", 1, [(b"a", b"a")]),
             ("qrqrqr", 0, []),
+            ("qrqrqr", 1, [(b"q", b"r")]),
+            ("qrqrqr", 3, [(b"q", b"r"), (b"qr", b"qr")]),
+            ("ABAB abab ABAB", 1, [(b"A", b"B")]),
+            ("e\u0301e\u0301", 1, [(b"e", b"\xcc")]),
+            ("  x  y  ", 1, [(b" ", b" ")]),
+            ("zyzyöö", 1, [(b"z", b"y")]),
         ):
             check.call(train_bpe, text, count).equals(
                 expected,
@@ -345,6 +351,12 @@ with Check("m01-bpe-ties") as check:
             problem="a negative count is accepted",
             why="the contract names it as an error",
             hint="check the argument first",
+        )
+        check.call(encode_bpe, "e\u0301\r\n", []).equals(
+            [b"e", b"\xcc", b"\x81", b"\r", b"\n"],
+            problem="the text was changed",
+            why="another spelling of an accent or of a line's end is another text, with other bytes",
+            hint="nothing may happen between the text and its bytes",
         )
         check.call(encode_bpe, "", [(b"a", b"b")]).equals(
             [], why="an empty text has no tokens", hint="nothing to merge is not an error", problem="empty text"
@@ -642,8 +654,59 @@ with Check("m01-fit-edges") as check:
             why="the last turn stays whole, with everything after its user message; no text counts as empty",
             hint="a turn ends where the next user message begins",
         )
+        pinned = talk("u one", "u two", "u three", "u four", "u five")
+        for pins, kept in ((1, [0, 2, 3, 4]), (2, [0, 1, 3, 4]), (3, [0, 1, 2, 4])):
+            check.call(fit_history, tuple(pinned), 23, words, pinned_turns=pins).equals(
+                [pinned[position] for position in kept],
+                problem="wrong messages kept",
+                why="the oldest turns are pinned, as many as asked for; the next one goes",
+                hint="count turns, and take any sequence of messages",
+            )
+        call = {"id": "1", "type": "function", "function": {"name": "eta", "arguments": "{}"}}
+        tools = [
+            *talk("u where"),
+            {"role": "assistant", "content": None, "tool_calls": [call]},
+            {"role": "tool", "tool_call_id": "1", "content": "at the depot"},
+        ]
+        check.call(fit_history, tools, 50, words).equals(
+            tools,
+            problem="messages were changed or lost",
+            why="a tool's call and its result belong to the turn, and messages stay as they are",
+            hint="drop whole turns, not roles; pass on messages with all their fields",
+        )
+        check.call(count_chat, tools, words).equals(
+            19,
+            problem="wrong token count",
+            why="a message without text has no text tokens, only its overhead",
+            hint="a given function says what a message's text is",
+        )
+        picture = [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:,"}}]}]
+        check.call(count_chat, picture, words).raises(
+            TypeError,
+            problem="an image counts as nothing",
+            why="what cannot be counted must not be counted as free",
+            hint="a given function refuses such messages",
+        )
+        check.call(count_chat, talk("u a", "a b"), lambda text: -(-len(text) // 4)).equals(
+            13,
+            problem="wrong token count",
+            why="each message is tokenized on its own, and real counters do not add up over joined texts",
+            hint="count message by message",
+        )
+        check.call(fit_history, [], 3, words).equals(
+            [], problem="an empty chat fails", why="it costs 3 tokens", hint="what if there is no message at all?"
+        )
         same = talk("u same", "a same", "u same")
+        check.call(fit_history, same, 9, words).equals(
+            same[-1:],
+            problem="wrong messages kept",
+            why="two messages may say the same and are two messages",
+            hint="decide by position, not by comparing messages",
+        )
         untouched = [dict(message) for message in same]
+        all_fits = fit_history(same, 99, words)
+        if isinstance(all_fits, list):
+            all_fits.append(same[0])
         fit_history(same, 9, words)
         check.observe("the list that was passed in, afterwards", same).equals(
             untouched, problem="the input was changed", why="the caller still owns its history", hint="build a new list"
@@ -910,7 +973,26 @@ with Check("m01-distribution-edges") as check:
             why="equal tokens enter the nucleus lower token first",
             hint="sort by score and by token",
         )
-        for bad in ({"temperature": -0.1}, {"top_p": 0.0}, {"top_p": 1.01}):
+        for scores, options, expected in (
+            ({"d": 0.0, "c": 0.0, "b": 0.0, "a": 0.0}, {"top_p": 0.5}, {"a": 0.5, "b": 0.5}),
+            ({"a": 0.0, "b": -9.0}, {}, {"a": 0.9998766, "b": 0.0001234}),
+            ({"a": 0.0, "b": -5.0}, {"temperature": 5.0}, {"a": 0.7310586, "b": 0.2689414}),
+            ({"a": 800.0, "b": 799.9}, {"temperature": 0.01}, {"a": 0.9999546, "b": 0.0000454}),
+        ):
+            check.call(next_token_distribution, scores, **options).equals(
+                expected,
+                tolerance=1e-6,
+                problem="wrong distribution at an edge",
+                why="reached means reached, a small probability is not none, and any temperature above 0 divides",
+                hint="try top_p at exactly a sum, and temperatures far from 1",
+            )
+        for bad in (
+            {"temperature": -0.1},
+            {"top_p": 0.0},
+            {"top_p": 1.01},
+            {"top_p": -0.5},
+            {"top_p": 2.0, "temperature": 0},
+        ):
             check.call(next_token_distribution, {"a": 0.0}, **bad).raises(
                 ValueError,
                 problem="a bad argument is accepted",
@@ -1222,6 +1304,13 @@ with Check("m01-complete-basic") as check:
         why="text, finish_reason and usage are what the endpoint reported, under our names",
         hint="prompt tokens are input tokens, completion tokens are output tokens",
     )
+    check.call(cost_usd, model, TokenUsage(2000, 100)).equals(
+        0.0048,
+        tolerance=1e-12,
+        problem="wrong cost",
+        why="0.004 USD for 2,000 tokens in and 0.0008 USD for 100 out",
+        hint="work the contract's example through by hand",
+    )
     first.has(
         cost_usd=(tokens["input_tokens"] * 2.0 + tokens["output_tokens"] * 8.0) / 1_000_000,
         tolerance=1e-12,
@@ -1238,7 +1327,7 @@ with Check("m01-complete-basic") as check:
     )
     ### BEGIN HIDDEN TESTS
     with check.hidden():
-        dear = ChatModel(bench_models.large.name, bench_models.large.context_window, 500.0, 7000.0)
+        dear = ChatModel(bench_models.large.name, bench_models.large.context_window, 0.153, 0.617)
 
         def ask_dear(**options: float) -> Completion:
             prompt = "Answer from the context.\n\nContext:\nCrane 4 lifts 31 tonnes.\n\nQuestion: How much does crane 4 lift?"
@@ -1251,8 +1340,8 @@ with Check("m01-complete-basic") as check:
         cold.has(
             usage={"input_tokens": entry["prompt_tokens"], "output_tokens": entry["completion_tokens"]},
             model=dear.name,
-            cost_usd=(entry["prompt_tokens"] * 500 + entry["completion_tokens"] * 7000) / 1e6,
-            tolerance=1e-9,
+            cost_usd=(entry["prompt_tokens"] * 0.153 + entry["completion_tokens"] * 0.617) / 1e6,
+            tolerance=1e-15,
             problem="wrong accounting for another model",
             why="prices and name come from the model that was passed in",
             hint="nothing about the model may be fixed in the function",
@@ -1283,6 +1372,52 @@ with Check("m01-complete-basic") as check:
             why="greedy decoding repeats itself, hot sampling does not",
             hint="pass the temperature on",
         )
+        context, request = gates.format("north").split("\n\nQuestion: ")
+        chat = [{"role": "system", "content": context}, {"role": "user", "content": f"Question: {request}"}]
+        limits = {"temperature": 0, "max_output_tokens": 60}
+        check.observe("hidden", complete(bench.openai, model, chat, **limits)).has(
+            text="The north gate opens at 06:40.",
+            first_token_ms=None,
+            problem="not the whole prompt arrives",
+            why="the facts are in the first message, the question in the last",
+            hint="which messages do you send?",
+        )
+        counter = load_counter(models.tokenizer_file())
+        check.observe("prompt tokens at the endpoint", bench.journal()[-1]["prompt_tokens"]).equals(
+            TOKENS_PER_REPLY + sum(TOKENS_PER_MESSAGE + counter(message["content"]) for message in chat),
+            problem="another prompt than the caller's",
+            why="the messages are the whole prompt: nothing is added, nothing left out",
+            hint="compare what you send with what you were given",
+        )
+        shaped = {
+            "type": "json_schema",
+            "json_schema": {
+                "name": "r",
+                "schema": {
+                    "type": "object",
+                    "properties": {"gate": {"type": "string"}},
+                    "required": ["gate"],
+                    "additionalProperties": False,
+                },
+                "strict": True,
+            },
+        }
+        check.observe("hidden", complete(bench.openai, model, chat, response_format=shaped, **limits)).satisfies(
+            lambda reply: list(json.loads(reply.text)) == ["gate"],
+            expected="JSON of the shape asked for",
+            problem="the response format does not arrive",
+            why="the shape belongs to the request",
+            hint="every argument has its place in the request",
+        )
+        bench.script(Fault("reply", text="  two spaces\n"), Fault("reply", text="cut", finish_reason="content_filter"))
+        for text, finish_reason in (("  two spaces\n", "stop"), ("cut", "content_filter")):
+            check.call(ask, "anything").has(
+                text=text,
+                finish_reason=finish_reason,
+                problem="not the endpoint's reply",
+                why="text and finish_reason are returned as they came; the caller decides what they mean",
+                hint="judge nothing here, report",
+            )
         bench.script(Fault("slow", delay_ms=120))
         check.call(ask_dear, temperature=0).satisfies(
             lambda reply: 120 <= reply.latency_ms < 30_000,
@@ -1340,9 +1475,10 @@ with Check("m01-complete-errors") as check:
             Fault("slow", delay_ms=600),
             Fault("server_error", status=500),
         )
-        for options in ({}, {}, {"timeout_s": 0.15}, {}):
+        for options, word in (({}, "503"), ({}, "connection"), ({"timeout_s": 0.25}, "timed out"), ({}, "500")):
             check.call(ask, **options).raises(
                 ModelUnavailable,
+                mentions=(word,),
                 problem="wrong error for an endpoint that is down or slow",
                 why="overload, dropped connection and timeout may all work later",
                 hint="timeouts and lost connections have no status code",
@@ -1365,6 +1501,14 @@ with Check("m01-complete-errors") as check:
             problem="wrong error for an unknown model",
             why="a person must correct the name, and needs the original message",
             hint="keep the SDK's message inside yours",
+        )
+        bench.script(Fault("slow", delay_ms=300))
+        check.call(ask, timeout_s=5.0).satisfies(
+            lambda reply: reply.finish_reason in ("stop", "length"),
+            expected="a completion",
+            problem="the caller's patience does not arrive",
+            why="a slow reply within the timeout is a reply",
+            hint="the timeout belongs to the request, as it was given",
         )
         check.call(ask).satisfies(
             lambda reply: reply.finish_reason in ("stop", "length"),
@@ -1550,9 +1694,9 @@ with Check("m01-stream-basic") as check:
         entry = bench.journal()[-1]
         check.observe(
             "what on_finish received",
-            [[c.usage.input_tokens, c.usage.output_tokens, c.finish_reason, c.text] for c in finished],
+            [[c.usage.input_tokens, c.usage.output_tokens, c.finish_reason, c.text, c.model] for c in finished],
         ).equals(
-            [[entry["prompt_tokens"], entry["completion_tokens"], "stop", "".join(whole.value)]],
+            [[entry["prompt_tokens"], entry["completion_tokens"], "stop", "".join(whole.value), model.name]],
             problem="wrong report at the end",
             why="one report per whole reply, with the endpoint's own usage",
             hint="usage comes in a chunk of its own, if asked for",
@@ -1621,6 +1765,49 @@ with Check("m01-stream-cut") as check:
             problem="a reply cut by the output limit passes for a whole one",
             why="only one finish_reason means that the model was done",
             hint="which finish_reason is a whole reply?",
+        )
+        long_text = "The pallet in aisle 7 is blocked by a forklift, " * 4
+        bench.script(Fault("reply", text=long_text, finish_reason="content_filter"))
+        try:
+            for _ in stream_text(
+                bench.openai, model, [{"role": "user", "content": prompt}], temperature=0, max_output_tokens=200
+            ):
+                pass
+            message = "no error"
+        except NotImplementedError:
+            raise
+        except Exception as error:  # noqa: BLE001  its message is what is compared
+            message = f"{type(error).__name__}: {error}"
+        check.observe("the error of a filtered reply", message).satisfies(
+            lambda text: text.startswith("Truncated") and f"received {len(long_text)} characters" in text,
+            expected="Truncated, with everything received",
+            problem="a filtered reply passes, or its text is not whole",
+            why="the filter stopped the reply, and the caller must get all that came before, not the last words",
+            hint="only one finish_reason is a whole reply; give the error the text, and it says how long it is",
+        )
+        hot = [watch(temperature=2)[0] for _ in range(3)]
+        check.observe("three streams at temperature 2", len(set(hot))).equals(
+            3,
+            problem="the temperature does not arrive",
+            why="hot sampling does not repeat itself",
+            hint="stream and whole reply take the same arguments",
+        )
+        bench.script(Fault("slow", delay_ms=900))
+        check.call(watch, timeout_s=0.25).equals(
+            ["", "ModelUnavailable"],
+            problem="the timeout does not arrive",
+            why="nothing came in time",
+            hint="stream and whole reply take the same arguments",
+        )
+        context, request = prompt.split("\n\nQuestion: ")
+        chat = [{"role": "system", "content": context}, {"role": "user", "content": f"Question: {request}"}]
+        got = "".join(stream_text(bench.openai, model, chat, temperature=0, max_output_tokens=60))
+        check.observe("a prompt of two messages", got).satisfies(
+            lambda text: "80 tonnes" in text,
+            expected="an answer from the first message",
+            problem="not the whole prompt arrives",
+            why="the facts are in the first message, the question in the last",
+            hint="which messages do you send?",
         )
         bench.script(Fault("truncate_stream", after_tokens=0), Fault("reset"), Fault("quota"))
         for expected in ("Truncated", "ModelUnavailable", "RequestRefused", ""):
@@ -1879,6 +2066,34 @@ with Check("m01-json-basic") as check:
             why="white space around JSON is JSON",
             hint="do not refuse more than `parse` does",
         )
+        for ending in ("length", "stop"):
+            bench.script(Fault("reply", text='{"severity": 1}', finish_reason=ending))
+            outcome = check.call(triage, max_output_tokens=50)
+            if ending == "stop":
+                outcome.has(value=1, attempts=1, problem="wrong result", why="a whole reply", hint="one request")
+            else:
+                outcome.raises(
+                    Truncated,
+                    problem="a cut reply was accepted",
+                    why="what is cut may still parse, and say something else: 1 of 12",
+                    hint="look at finish_reason before parsing",
+                )
+        prompt = "Context:\nThe north gate is closed since 06:40, severity 2.\n\nQuestion: Which gate is affected?"
+        asked = complete_json(
+            bench.openai,
+            model,
+            [{"role": "user", "content": prompt}],
+            schema=shape,
+            parse=severity,
+            temperature=0,
+            max_output_tokens=50,
+        )
+        check.observe("hidden", asked).has(
+            attempts=1,
+            problem="the schema does not arrive",
+            why="the endpoint follows a schema that it is given; without one it answers in prose",
+            hint="which argument of `complete` carries the shape?",
+        )
         bench.script(Fault("broken_json"))
         check.call(triage).raises(
             BadReply,
@@ -1962,6 +2177,48 @@ with Check("m01-json-repair") as check:
             problem="the model does not see its own reply",
             why="an error message without the text it is about cannot be acted on",
             hint="both the reply and the complaint belong into the conversation",
+        )
+        for text, wanted in (
+            ("accept ```this``` too", "accept ```this``` too"),
+            ("accept {this} too", "accept {this} too"),
+            ("```\nson, accept\n```", "son, accept"),
+            ('```json\naccept "```" inside\n```', 'accept "```" inside'),
+            ("accept  two\n\nlines", "accept  two\n\nlines"),
+        ):
+            check.call(triage, say(text=text)).satisfies(
+                lambda got, wanted=wanted: got.value.strip() == wanted and got.attempts == 1,
+                expected="the reply without a surrounding fence, otherwise as it came",
+                problem="`parse` got another text",
+                why="only a fence around the whole reply goes; `parse` alone knows what the rest means",
+                hint="try replies with backticks or braces inside",
+            )
+        check.call(triage, Fault("slow", delay_ms=150), say(text="accept")).satisfies(
+            lambda got: got.attempts == 2 and got.latency_ms >= 150,
+            expected="the latency of both attempts",
+            problem="wrong latency",
+            why="the caller waited for both",
+            hint="latency adds up as usage does",
+        )
+        history = [{"role": "user", "content": "context " * 300}, *prompt]
+        bench.script(say(text="no"), say(text="accept"))
+        complete_json(
+            bench.openai,
+            model,
+            history,
+            schema={"type": "object", "properties": {}},
+            parse=refuse,
+            temperature=0,
+            max_output_tokens=50,
+        )
+        first, second = (entry["prompt_tokens"] for entry in bench.journal()[-2:])
+        check.that(
+            second > first,
+            called="",
+            expected="",
+            got="",
+            problem="the repair forgets the question",
+            why="the endpoint is stateless: what is not sent again, the model has never heard of",
+            hint="the second request holds the same messages, and two more",
         )
         check.call(triage, say(text="no"), say(text="no", finish_reason="length")).raises(
             Truncated,

@@ -84,6 +84,16 @@ def test_an_unsolved_exercise_raises_not_implemented() -> None:
         check.call(unsolved).equals(1, **WHY_AND_HINT)
 
 
+def test_a_name_that_is_missing_sends_the_reader_to_the_cells_above() -> None:
+    def uses_a_missing_constant() -> int:
+        return NOT_DEFINED  # type: ignore[name-defined]  # noqa: F821
+
+    with pytest.raises(CheckFailed, match="run the cells above"), Check("a1-add-basic"):
+        not_there(1)  # type: ignore[name-defined]  # noqa: F821
+    message = _message(lambda check: check.call(uses_a_missing_constant).equals(1, **WHY_AND_HINT))
+    assert "NOT_DEFINED" in message and "run the cells above" in message
+
+
 def test_expected_errors_are_compared_by_name_and_words() -> None:
     def fails() -> None:
         raise ValueError("k must be positive, got 0")

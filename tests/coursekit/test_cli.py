@@ -95,8 +95,12 @@ def test_reset_keeps_the_earlier_copy_under_another_name(root: Path) -> None:
     own = notebook_files.write(
         root / "workspace" / "a1_first" / "a1_first.ipynb", [notebook_files.code("mine = 1", "x")]
     )
+    exported = root / "workspace" / "assistant" / "adding.py"
+    exported.parent.mkdir()
+    exported.write_text("def add(): ...\n", encoding="utf-8")
     done = course("reset", "a1", cwd=root)
     assert done.returncode == 0, done.stderr
+    assert not exported.exists()
     released = root / "notebooks" / "a1_first" / "a1_first.ipynb"
     assert own.read_bytes() == released.read_bytes()
     (kept,) = own.parent.glob("a1_first.*.ipynb")

@@ -141,7 +141,10 @@ def test_an_edit_after_the_checks_passed_makes_them_stale(root: Path) -> None:
     notebook.run(CHECK)
     course = manifest.load(root)
     assert workspace.check_states(settings.load(), course, course.modules[0]) == {"a1-add-basic": "passed"}
-    notebook.run(SOLVED + "  # quicker", "c1")
+    notebook.run(SOLVED + "  # a comment is no change", "c1")
+    notebook.run("#| export adding.py\nUNRELATED = 1", "c2")
+    assert workspace.check_states(settings.load(), course, course.modules[0]) == {"a1-add-basic": "passed"}
+    notebook.run(SOLVED.replace("a + b", "b + a"), "c1")
     assert workspace.check_states(settings.load(), course, course.modules[0]) == {"a1-add-basic": "stale"}
 
 
