@@ -1124,14 +1124,14 @@ with Check("m00-settings-basic") as check:
             "ASSISTANT_EF_SEARCH": "",
             "MY_ASSISTANT_HOME": "/",
         }
-        before = dict(loose)
+        unchanged = dict(loose)
         check.observe("hidden", load_settings(loose)).has(
             database_url="postgres://db/a", base_url="https://m/v1", large_model=None, tokenizer_file="/t.json",
             ef_search=40, why="blank is missing, texts are trimmed, both schemes count, other variables do not",
             hint=nudge,
         )  # fmt: skip
         check.observe("hidden", loose).equals(
-            before,
+            unchanged,
             problem="the environment was changed",
             why="the docstring promises not to: a second load, or a child process, would find less",
             hint="find what is left over without taking anything out",

@@ -32,6 +32,7 @@ def outside(empty_course: Path, outside_server: OutsideServer, monkeypatch: pyte
 @pytest.fixture
 def learner(outside: OutsideServer, admin: psycopg.Connection, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A role without rights, with a hostile password, and a database of its own; DATABASE_URL names it."""
+    database.drop_scratch(database.create_scratch("x"))  # a superuser has made the template before
     password = "p@ss:w/rd%?#&"
     admin.execute(f"CREATE ROLE learner LOGIN PASSWORD '{password}'")
     admin.execute("CREATE DATABASE shop OWNER learner")

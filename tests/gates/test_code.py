@@ -140,7 +140,8 @@ def test_the_simulated_profile_agrees_with_the_simulated_models_own_catalogue() 
     for model in (profile.small, profile.large, profile.embedding, profile.fast_embedding):
         assert model is not None
         card = catalogue.card(model.name)
-        assert model.context_window == card.context_window
+        if card.kind == "chat":  # an embedding endpoint accepts more than its model reads: m00 measures it
+            assert model.context_window == card.context_window
         assert model.usd_per_million_input == card.usd_per_million_input
         assert model.usd_per_million_output == card.usd_per_million_output
         assert (model.dimensions or 0) == card.default_dimensions

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import subprocess
+import symtable
 import sys
 from pathlib import Path
 
@@ -111,6 +112,48 @@ def test_every_check_has_hidden_tests_and_ends_without_a_value(module_id: str) -
             assert not isinstance(ast.parse(cell.source).body[-1], ast.Expr), notebooks.grade_id(cell)
 
 
+def _read_from_the_notebook(table: symtable.SymbolTable) -> set[str]:
+    """The variables of the notebook's own scope that a cell reads, inside functions too."""
+    names = {
+        s.get_name()
+        for s in table.get_symbols()
+        if s.is_referenced() and (table.get_type() == "module" or s.is_global())
+    }
+    return names.union(*(_read_from_the_notebook(child) for child in table.get_children()))
+
+
+def _bound_at_top(node: ast.AST) -> set[str]:
+    """The variables that a cell binds in the notebook's own scope."""
+    names = set[str]()
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            names.add(child.name)
+        elif isinstance(child, ast.Name) and isinstance(child.ctx, ast.Store):
+            names.add(child.id)
+        elif not isinstance(child, (ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)):
+            names |= _bound_at_top(child)
+    return names
+
+
+@every_module
+def test_no_later_cell_reads_a_variable_that_a_check_has_replaced(module_id: str) -> None:
+    replaced_by: dict[str, str] = {}
+    own: set[str] = set()
+    for cell in notebooks.code_cells(notebooks.read(_solution(module_id))):
+        if cell.source.startswith("%"):
+            continue
+        tree = ast.parse(cell.source)
+        if notebooks.is_test(cell):
+            replaced_by |= dict.fromkeys(_bound_at_top(tree) & own, str(notebooks.grade_id(cell)))
+            continue
+        bound = _bound_at_top(tree)
+        read = _read_from_the_notebook(symtable.symtable(cell.source, "cell", "exec"))
+        clobbered = {name: check for name, check in replaced_by.items() if name in read - bound}
+        assert clobbered == {}, cell.source[:120]
+        own |= bound
+        replaced_by = {name: check for name, check in replaced_by.items() if name not in bound}
+
+
 @every_module
 def test_every_exercise_has_three_collapsed_hints(module_id: str) -> None:
     notebook = notebooks.read(_solution(module_id))
@@ -139,7 +182,9 @@ def test_a_notebook_has_the_size_of_a_lesson(module_id: str) -> None:
     lines = sorted(
         len(cell.source.splitlines())
         for cell in notebooks.code_cells(notebook)
-        if not notebooks.is_solution(cell) and not notebooks.is_test(cell)
+        if not notebooks.is_solution(cell)
+        and not notebooks.is_test(cell)
+        and notebooks.export_target(cell.source) is None
     )
     assert 40 <= len(notebook.cells) <= 90
-    assert lines[len(lines) // 2] <= 10
+    assert lines[len(lines) // 2] <= 12
