@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from coursekit import manifest, settings, workspace
+from coursekit import database, manifest, settings, workspace
 from coursekit.grading import autograde
-from coursekit.grading.autograde import Grade
-from tests import kill_matrix
+from tests import kill_matrix, quick_grading
 from tests.conftest import ROOT
+from tests.quick_grading import Verdict
 
 MODULES = [module.id for module in manifest.load(ROOT).modules]
 MIN_RIGHT, MIN_WRONG = 2, 5
@@ -21,19 +21,19 @@ MIN_RIGHT, MIN_WRONG = 2, 5
 
 @dataclass(frozen=True)
 class Matrix:
-    """All grades of one module's answers, by answer id; `reference` and `blank` among them."""
+    """The verdicts on one module's answers, by answer id; the reference among them."""
 
     checks: list[str]
-    grades: dict[str, Grade]
+    verdicts: dict[str, Verdict]
 
 
 @pytest.fixture(scope="module")
-def matrices(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Matrix]]:
-    """Matrices by module, each graded when it is first asked for; printed at the end."""
-    graded: dict[str, Matrix] = {}
-    yield graded
-    for module_id, matrix in graded.items():
-        rows = [(name, grade.failed_checks) for name, grade in matrix.grades.items()]
+def matrices() -> Iterator[dict[str, Matrix]]:
+    """Matrices by module, each made when it is first asked for; printed at the end."""
+    made: dict[str, Matrix] = {}
+    yield made
+    for module_id, matrix in made.items():
+        rows = [(name, verdict.failed_checks) for name, verdict in matrix.verdicts.items()]
         print(f"\nkill matrix of {module_id}\n{kill_matrix.render(matrix.checks, rows)}")
 
 
@@ -47,15 +47,15 @@ def matrix(
         where = settings.load()
         module = manifest.load(where.root).module(module_id)
         submissions = {
-            answer.id: kill_matrix.build(where, module, answer, tmp_path / f"{answer.id}.ipynb")
+            answer.id: kill_matrix.build(where, module, answer, tmp_path / f"{answer.id}.ipynb", with_hidden_tests=True)
             for answer in kill_matrix.load(module_id)
         }
-        submissions["reference"] = kill_matrix.build(where, module, None, tmp_path / "reference.ipynb")
-        workers = 1 if "PYTEST_XDIST_WORKER" in os.environ else 2  # under xdist the modules are the parallel part
-        grades = autograde.grade_apart(where, module, submissions, workers=workers)
-        matrices[module_id] = Matrix(
-            list(workspace.check_ids(where, module)), {grade.student: grade for grade in grades}
+        submissions["reference"] = kill_matrix.build(
+            where, module, None, tmp_path / "reference.ipynb", with_hidden_tests=True
         )
+        with database.scratch("matrix") if module.database else nullcontext() as url:
+            verdicts = quick_grading.grade(where.root, submissions, workers=2, database_url=url)
+        matrices[module_id] = Matrix(list(workspace.check_ids(where, module)), verdicts)
     return matrices[module_id]
 
 
@@ -69,18 +69,30 @@ def _cases() -> list[object]:
 
 @pytest.mark.parametrize(("matrix", "answer"), _cases(), indirect=["matrix"])
 def test_an_answer_loses_exactly_the_checks_that_it_should(matrix: Matrix, answer: kill_matrix.Answer) -> None:
-    grade = matrix.grades[answer.id]
-    assert grade.error is None
-    messages = "\n".join(check.message for check in grade.checks if check.message)
-    assert grade.failed_checks == answer.fails, f"{answer.mistake}\n{messages}"
+    verdict = matrix.verdicts[answer.id]
+    assert verdict.failed_checks == answer.fails, "\n".join([answer.mistake, *verdict.failures.values()])
 
 
 @pytest.mark.parametrize(
     "matrix", [pytest.param(m, marks=pytest.mark.xdist_group(m)) for m in MODULES], indirect=True, ids=MODULES
 )
 def test_the_checks_stand_on_set_up_exports_and_themselves(matrix: Matrix) -> None:
-    grade = matrix.grades["reference"]
-    assert (grade.error, grade.failed_checks) == (None, frozenset())
+    assert matrix.verdicts["reference"].failures == {}
+
+
+@pytest.mark.parametrize("module_id", [pytest.param(m, marks=pytest.mark.xdist_group(m)) for m in MODULES])
+def test_stock_nbgrader_agrees(
+    module_id: str, tmp_path: Path, where: settings.Settings, course: manifest.Manifest
+) -> None:
+    module = course.module(module_id)
+    first = {(a.exercise, a.kind): a for a in reversed(kill_matrix.load(module_id))}
+    answers = {answer.id: answer for answer in first.values()}
+    submissions = {
+        name: kill_matrix.build(where, module, a, tmp_path / f"{name}.ipynb", with_hidden_tests=False)
+        for name, a in answers.items()
+    }
+    for grade in autograde.grade_apart(where, module, submissions):
+        assert (grade.error, grade.failed_checks) == (None, answers[grade.student].fails), grade.student
 
 
 @pytest.mark.parametrize("module_id", MODULES)
