@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from coursekit import database, manifest, settings, workspace
 from coursekit.grading import autograde
@@ -39,7 +42,11 @@ def matrices() -> Iterator[dict[str, Matrix]]:
 
 @pytest.fixture
 def matrix(
-    request: pytest.FixtureRequest, matrices: dict[str, Matrix], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    request: pytest.FixtureRequest,
+    matrices: dict[str, Matrix],
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Matrix:
     module_id = request.param
     if module_id not in matrices:
@@ -53,8 +60,15 @@ def matrix(
         submissions["reference"] = kill_matrix.build(
             where, module, None, tmp_path / "reference.ipynb", with_hidden_tests=True
         )
-        with database.scratch("matrix") if module.database else nullcontext() as url:
-            verdicts = quick_grading.grade(where.root, submissions, workers=2, database_url=url)
+        base = tmp_path_factory.getbasetemp()
+        shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+        with FileLock(shared / f"{module_id}.lock"):  # parallel test processes make each matrix once
+            kept = shared / f"{module_id}.verdicts.json"
+            if not kept.exists():
+                with database.scratch("matrix") if module.database else nullcontext() as url:
+                    made = quick_grading.grade(where.root, submissions, workers=2, database_url=url)
+                kept.write_text(json.dumps({name: dict(v.failures) for name, v in made.items()}), encoding="utf-8")
+            verdicts = {name: Verdict(f) for name, f in json.loads(kept.read_text(encoding="utf-8")).items()}
         matrices[module_id] = Matrix(list(workspace.check_ids(where, module)), verdicts)
     return matrices[module_id]
 
