@@ -73,6 +73,11 @@ def make_block(cell_source: str, cell_id: str | None) -> Block:
     return Block(key=key, source=source)
 
 
+def read_blocks(path: Path) -> list[Block]:
+    """The blocks of the generated file at `path`; none when there is no such file, or see `parse_file`."""
+    return parse_file(path.read_text(encoding="utf-8", errors="replace")) if path.is_file() else []
+
+
 def parse_file(text: str) -> list[Block]:
     """The blocks of a generated file; empty for a file that was not generated or whose blocks no longer parse."""
     parts = _POINTER.split(text)[1:]

@@ -11,6 +11,7 @@ import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -104,15 +105,18 @@ def _notebook_path() -> Path | None:
 
 def _prune_deleted_cells(session: Session) -> None:
     ids = set(_cell_order(session))
-    if not ids:
-        return
+    if ids:
+        _rewrite(session, lambda blocks: exporting.prune(blocks, ids))
+
+
+def _rewrite(session: Session, choose: Callable[[list[exporting.Block]], list[exporting.Block]]) -> None:
+    """Keep in each of the module's files the blocks that `choose` returns; files that stay the same are not touched."""
     for name in session.module.exports:
         path = workspace.package_dir(session.where, session.course.package) / name
-        if path.is_file():
-            blocks = exporting.parse_file(path.read_text(encoding="utf-8", errors="replace"))
-            kept = exporting.prune(blocks, ids)
-            if kept != blocks:
-                exporting.write(path, kept, session.pointer)
+        blocks = exporting.read_blocks(path)
+        kept = choose(blocks)
+        if kept != blocks:
+            exporting.write(path, kept, session.pointer)
 
 
 def _cell_order(session: Session) -> list[str]:
@@ -146,7 +150,7 @@ def _export(session: Session, name: str, block: exporting.Block) -> None:
     if name not in session.module.exports:
         raise ExportError(f"{session.module.id} exports {', '.join(session.module.exports)}, not {name!r}.")
     path = workspace.package_dir(session.where, session.course.package) / name
-    blocks = exporting.parse_file(path.read_text(encoding="utf-8", errors="replace")) if path.is_file() else []
+    blocks = exporting.read_blocks(path)
     exporting.write(path, exporting.put(blocks, block, _cell_order(session)), session.pointer)
     session.exported_ids.add(block.key)
     sys.modules.pop(f"{session.course.package}.{name.removesuffix('.py').replace('/', '.')}", None)
@@ -156,11 +160,7 @@ def _export(session: Session, name: str, block: exporting.Block) -> None:
 def _withdraw(session: Session, cell_id: str) -> None:
     """A cell that used to export no longer does: take its block out."""
     session.exported_ids.discard(cell_id)
-    for name in session.module.exports:
-        path = workspace.package_dir(session.where, session.course.package) / name
-        if path.is_file():
-            blocks = exporting.parse_file(path.read_text(encoding="utf-8", errors="replace"))
-            exporting.write(path, [b for b in blocks if b.key != cell_id], session.pointer)
+    _rewrite(session, lambda blocks: [block for block in blocks if block.key != cell_id])
 
 
 def _show_course_error(

@@ -137,11 +137,9 @@ def learner_blocks(
     wanted = None if check_id is None else tested_names(where, module, check_id)
     digests: dict[str, str] = {}
     for name in module.exports:
-        path = package_dir(where, package) / name
-        if path.is_file():
-            for block in exporting.parse_file(path.read_text(encoding="utf-8", errors="replace")):
-                if wanted is None or block.names & wanted:
-                    digests[f"{name}#{block.key}"] = block.digest
+        for block in exporting.read_blocks(package_dir(where, package) / name):
+            if wanted is None or block.names & wanted:
+                digests[f"{name}#{block.key}"] = block.digest
     return digests
 
 
