@@ -64,30 +64,16 @@ def exercises(where: settings.Settings, module: manifest.Module) -> dict[str, st
     return {str(notebooks.grade_id(cell)): cell.source for cell in notebook.cells if notebooks.is_solution(cell)}
 
 
-def check_cells(where: settings.Settings, module: manifest.Module) -> dict[str, str]:
-    """The check cells of one module with their hidden tests: source by check."""
-    notebook = notebooks.read(where.solutions_dir / module.id / f"{module.id}.ipynb")
-    return {str(notebooks.grade_id(cell)): cell.source for cell in notebook.cells if notebooks.is_test(cell)}
-
-
-def build(
-    where: settings.Settings, module: manifest.Module, answer: Answer | None, target: Path, *, with_hidden_tests: bool
-) -> Path:
-    """Write the submission that holds `answer` (None: the reference everywhere) to `target`.
-
-    `with_hidden_tests` puts them back into the check cells, as nbgrader does itself before it executes.
-    """
+def build(where: settings.Settings, module: manifest.Module, answer: Answer | None, target: Path) -> Path:
+    """Write the submission that holds `answer` (None: the reference everywhere) to `target`."""
     notebook = notebooks.read(where.notebooks_dir / module.id / f"{module.id}.ipynb")
     reference = exercises(where, module)
-    complete = check_cells(where, module) if with_hidden_tests else {}
     kept = [cell for index, cell in enumerate(notebooks.code_cells(notebook)) if index < SETUP_CELLS or _matters(cell)]
     for cell in kept:
         if notebooks.is_solution(cell):
             exercise = str(notebooks.grade_id(cell))
             replaced = answer is not None and answer.exercise == exercise
             cell.source = answer.code.strip() if answer and replaced else reference[exercise]
-        elif notebooks.is_test(cell):
-            cell.source = complete.get(str(notebooks.grade_id(cell)), cell.source)
     notebook.cells = kept
     target.parent.mkdir(parents=True, exist_ok=True)
     nbformat.write(notebook, target)

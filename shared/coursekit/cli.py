@@ -22,6 +22,10 @@ app = typer.Typer(
 
 Modules = Annotated[list[str] | None, typer.Argument(help="Module ids, or their beginnings (m01). Default: all.")]
 OneModule = Annotated[str, typer.Argument(help="A module's id, or its beginning (m01).")]
+Isolation = Annotated[
+    str,
+    typer.Option(help="Where learners' code runs: auto, docker, podman, bwrap, namespaces or plain (not isolated)."),
+]
 STUDY, TEACH, BUILD = "Study", "Teach", "Build"
 
 
@@ -95,8 +99,8 @@ def status() -> None:
 
 
 @app.command(rich_help_panel=STUDY)
-def check(module: OneModule) -> None:
-    """Grade your own notebook of MODULE here, hidden tests included. Save it in JupyterLab first.
+def check(module: OneModule, isolation: Isolation = "auto") -> None:
+    """Grade your own notebook of MODULE here as the grader will, hidden tests included. Save it in JupyterLab first.
 
     Example:  course check m01
     """
@@ -109,10 +113,10 @@ def check(module: OneModule) -> None:
     own = workspace.learner_notebook(where, chosen.id)
     if not own.exists():
         raise GradingError(f"{own} does not exist. `course lab` makes your copy of every notebook.")
-    with tables.spinner(f"grading {own.relative_to(where.root)} (all its cells run: up to a minute)"):
-        (grade,) = autograde.grade_apart(where, chosen, {"me": own})
-    tables.show(tables.grade(grade))
-    sys.exit(0 if grade.error is None and not grade.failed_checks else 1)
+    with tables.spinner(f"grading {own.relative_to(where.root)}"):
+        result = autograde.grade_apart(where, course, chosen, {"me": own}, isolation=isolation)["me"]
+    tables.show(tables.grade(result))
+    sys.exit(0 if result.error is None and not result.failed_checks else 1)
 
 
 @app.command(rich_help_panel=STUDY)
@@ -199,23 +203,46 @@ def release(
 def grade(
     module: OneModule,
     student: Annotated[list[str] | None, typer.Option(help="Only this student; may be repeated.")] = None,
+    isolation: Isolation = "auto",
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Submissions at the same time. Default: as course.yml says.")
+    ] = None,
+    scheduler: Annotated[str | None, typer.Option(help="A Dask scheduler's address, to grade on its workers.")] = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Grade also what is graded already and has not changed.")
+    ] = False,
 ) -> None:
     """Autograde the submissions of MODULE under .course/grading/submitted/ into the gradebook.
 
-    Example:  course grade m01 --student ada
+    Each submission runs isolated, its checks in another process. Interrupted, run it again: it goes on where it was.
+
+    Example:  course grade m01   |   course grade m01 --student ada --again   |   course grade m01 --isolation bwrap
     """
     from coursekit import tables
     from coursekit.grading import autograde
-    from coursekit.grading import release as release_module
+    from coursekit.grading.isolation import backends
 
     where, course = _course()
     chosen = course.module(module)
-    release_module.register(where, chosen)
     students = list(student or [])
-    with tables.progress(f"grading {chosen.id}", len(students or autograde.submitted_students(where, chosen))) as step:
-        grades = autograde.grade_course(where, chosen, students, on_grade=lambda _: step())
-    tables.show(tables.grades(grades))
-    sys.exit(1 if any(g.error for g in grades) else 0)
+    total = len(students or autograde.submitted_students(where, chosen))
+    if scheduler is None:
+        backend = backends.choose(isolation)
+        print(f"isolation: {backend.name} ({backend.summary})")
+    with tables.progress(f"grading {chosen.id}", total) as step:
+        reports = autograde.grade_course(
+            where,
+            course,
+            chosen,
+            students,
+            isolation=isolation,
+            workers=workers,
+            scheduler=scheduler,
+            again=again,
+            on_grade=lambda _: step(),
+        )
+    tables.show(tables.grading_reports(reports))
+    sys.exit(1 if any(report.recorded and report.recorded.status == "failed" for report in reports) else 0)
 
 
 @app.command(rich_help_panel=TEACH)

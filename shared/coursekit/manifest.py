@@ -6,14 +6,19 @@ Pydantic does the validating; this file adds where the bad value stands (file an
 from __future__ import annotations
 
 import difflib
+import re
+from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
+from zoneinfo import ZoneInfo
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from coursekit import settings as settings_module
 from coursekit.errors import ManifestError
+
+_DATE_AND_TIME = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}")
 
 
 class _Record(BaseModel):
@@ -52,6 +57,7 @@ class Module(_Record):
     exports: tuple[str, ...] = ()
     time_limit_seconds: Annotated[int, Field(ge=1, le=3600)]
     database: bool = True
+    due: datetime | None = None  # without an offset: in grading.time_zone
 
     @property
     def short(self) -> str:
@@ -68,12 +74,56 @@ class Module(_Record):
                 raise ValueError(f"{name!r} is not a file of a package, such as 'retrieval.py' or 'stores/pinecone.py'")
         return exports
 
+    @field_validator("due", mode="before")
+    @classmethod
+    def _due_is_a_date_with_a_time(cls, due: object) -> object:
+        if due is None or isinstance(due, datetime) or isinstance(due, str) and _DATE_AND_TIME.match(due):
+            return due
+        raise ValueError("a due date needs its time too, such as 2026-03-29 18:00 (in grading.time_zone)")
+
+
+class Late(_Record):
+    """What a late submission loses: percent of the points earned for every day started, after the grace, up to a maximum."""
+
+    grace_minutes: Annotated[float, Field(ge=0, le=7 * 24 * 60)] = 0
+    percent_per_day: Annotated[float, Field(ge=0, le=100)] = 0
+    max_percent: Annotated[float, Field(ge=0, le=100)] = 100
+
+
+class Limits(_Record):
+    """What one submission may use while it is graded; every limit ends the cell, the check or the submission, never the run."""
+
+    cell_seconds: Annotated[float, Field(gt=0, le=3600)] = 60
+    check_seconds: Annotated[float, Field(gt=0, le=3600)] = 20
+    notebook_seconds: Annotated[float, Field(gt=0, le=24 * 3600)] = 300
+    memory_mb: Annotated[int, Field(ge=64, le=1_000_000)] = 1024
+    disk_mb: Annotated[int, Field(ge=1, le=1_000_000)] = 256
+    processes: Annotated[int, Field(ge=1, le=10_000)] = 64
+    output_kb: Annotated[int, Field(ge=1, le=1_000_000)] = 1024
+
 
 class Grading(_Record):
-    """How submissions are graded."""
+    """How submissions are graded.
+
+    `execute` says which cells of a submission run: `all`, or what its exercises and checks `need` (set-up, exported and
+    nbgrader cells, the learner's own cells, and given cells that define a name that those use).
+    """
 
     cell_timeout_seconds: Annotated[int, Field(ge=1, le=3600)]
     workers: Annotated[int, Field(ge=1, le=64)] = 2
+    execute: Literal["all", "needed"] = "all"
+    limits: Limits = Limits()
+    time_zone: str = "UTC"
+    late: Late = Late()
+
+    @field_validator("time_zone")
+    @classmethod
+    def _time_zone_exists(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (ValueError, LookupError, OSError):  # not a name, unknown, a folder of names
+            raise ValueError("no such time zone; give an IANA name, such as Europe/Berlin or UTC") from None
+        return name
 
 
 class Manifest(_Record):
@@ -130,6 +180,18 @@ class Manifest(_Record):
         hint = f" Did you mean {close[0]!r}?" if close and not matches else ""
         problem = f"several modules start with {name!r}" if matches else f"no module {name!r}"
         raise ManifestError(f"{problem}.{hint} Modules: {', '.join(ids)}.")
+
+    def due_utc(self, module: Module) -> datetime | None:
+        """When the module is due, in UTC without an offset (as the gradebook keeps it); None when it has no due date.
+
+        A time that the clocks skip in spring is read with the offset before the change, one that they repeat in autumn
+        as the first of the two.
+        """
+        if module.due is None:
+            return None
+        due = module.due
+        local = due if due.tzinfo else due.replace(tzinfo=ZoneInfo(self.grading.time_zone))
+        return local.astimezone(UTC).replace(tzinfo=None)
 
     def before(self, module_id: str) -> tuple[Module, ...]:
         """The modules listed above `module_id`, in order."""
@@ -195,6 +257,9 @@ def _allowed_keys(location: tuple[str | int, ...]) -> list[str]:
     record: type[_Record] = Manifest
     if len(location) > 1 and location[0] == "models":
         record = Profile if len(location) == 3 else Model
+    elif len(location) > 2 and location[0] == "grading":
+        nested: dict[str, type[_Record]] = {"limits": Limits, "late": Late}
+        record = nested.get(str(location[1]), Grading)
     elif len(location) > 1:
         record = records.get(str(location[0]), Manifest)
     return list(record.model_fields)

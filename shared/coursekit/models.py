@@ -73,6 +73,8 @@ def connect() -> Endpoint:
         if wants_real:
             base_url = where.openai_base_url or "https://api.openai.com/v1"
             _endpoint = Endpoint(base_url, where.openai_api_key or "not-needed", name, course.models[name])
+        elif where.models_ready:  # graded: the judge serves them, and keeps their faults and journals to itself
+            _endpoint = Endpoint(where.openai_base_url or "", "simulated", SIMULATED, course.models[SIMULATED])
         else:
             _endpoint = Endpoint(server().base_url, "simulated", SIMULATED, course.models[SIMULATED])
     os.environ["OPENAI_BASE_URL"] = _endpoint.base_url
@@ -120,8 +122,18 @@ def server() -> SimServer:
     return _server
 
 
-def simulated_server(where: settings.Settings, course: manifest.Manifest, port: int = 0) -> SimServer:
-    """Start a simulated endpoint whose language model has read the course's corpus.
+def serve_privately(admin_key: str) -> SimServer:
+    """Start this process's simulated endpoint with admin routes for itself only, and caches that are only read."""
+    global _server
+    where = settings.load()
+    _server = simulated_server(where, manifest.load(where.root), admin_key=admin_key, read_only=True)
+    return _server
+
+
+def simulated_server(
+    where: settings.Settings, course: manifest.Manifest, port: int = 0, **options: Any
+) -> SimServer:
+    """Start a simulated endpoint whose language model has read the course's corpus; `options` as SimServer's.
 
     Raises:
         ModelsError: it cannot be started: the port is taken, for example.
@@ -131,7 +143,7 @@ def simulated_server(where: settings.Settings, course: manifest.Manifest, port: 
 
     texts = [where.root / course.corpus / "documents"] if course.corpus else []
     try:
-        return SimServer(port=port, text_dirs=texts, cache_dir=where.state_dir / "cache").start()
+        return SimServer(port=port, text_dirs=texts, cache_dir=where.state_dir / "cache", **options).start()
     except (ServerStartError, OSError) as error:
         raise ModelsError(f"the simulated models cannot be started: {error}") from error
 
@@ -169,7 +181,8 @@ def bench(faults: Sequence[Fault] = (), **options: Any) -> BenchClient:
     base_url = server().base_url
     key = f"bench-{uuid.uuid4().hex}"
     defaults = {"base_url": base_url, "api_key": key, "max_retries": 0, "timeout": TIMEOUT_SECONDS}
-    fresh = BenchClient(openai.OpenAI(**{**defaults, **options}), Bench(base_url), key)
+    admin = Bench(base_url, admin_key=server().admin_key)
+    fresh = BenchClient(openai.OpenAI(**{**defaults, **options}), admin, key)
     if faults:
         fresh.script(*faults)
     return fresh

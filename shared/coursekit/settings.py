@@ -7,6 +7,7 @@ Environment:
     COURSE_MODE        study (default), run (papermill) or grade; nbgrader's NBGRADER_EXECUTION implies grade
     COURSE_PROFILE     which block of `models:` in course.yml to use (default: by OPENAI_BASE_URL)
     COURSE_DATABASE_READY   1: DATABASE_URL names a fresh database, made for this one notebook (set by `course run`)
+    COURSE_MODELS_READY     1: OPENAI_BASE_URL names simulated models, served for this one notebook (set by the grader)
     DATABASE_URL       a Postgres with pgvector; without it an embedded server is started
     OPENAI_BASE_URL, OPENAI_API_KEY   any OpenAI-compatible endpoint; without them the simulated one is started
 """
@@ -36,6 +37,7 @@ class Settings:
     mode: Mode
     database_url: str | None
     database_ready: bool
+    models_ready: bool
     openai_base_url: str | None
     openai_api_key: str | None
     profile: str | None
@@ -72,6 +74,7 @@ def load(environ: Mapping[str, str] | None = None, start: Path | None = None) ->
         mode=_mode(env),
         database_url=env.get("DATABASE_URL") or None,
         database_ready=env.get("COURSE_DATABASE_READY") == "1",
+        models_ready=env.get("COURSE_MODELS_READY") == "1",
         openai_base_url=env.get("OPENAI_BASE_URL") or None,
         openai_api_key=env.get("OPENAI_API_KEY") or None,
         profile=env.get("COURSE_PROFILE") or None,

@@ -18,7 +18,12 @@ from coursekit import manifest, settings, workspace
 if TYPE_CHECKING:
     from coursekit.benchmarks import Measurement
     from coursekit.diagnosis import Finding
-    from coursekit.grading.autograde import Grade
+    from coursekit.grading.audit import Entry, Run
+    from coursekit.grading.autograde import Report
+    from coursekit.grading.results import Finding as SubmissionFinding
+    from coursekit.grading.results import Grade
+    from coursekit.grading.similarity import Pair
+    from coursekit.grading.statistics import Statistics
 
 _MARKS = {"passed": "[green]✓[/]", "failed": "[red]✗[/]", "stale": "[yellow]↻[/]", "not run": "[dim]·[/]"}
 
@@ -92,7 +97,7 @@ def grade(result: Grade) -> RenderableType:
         table.add_row(mark, check.check_id, f"{check.points:g} / {check.max_points:g}")
     table.add_section()
     table.add_row("", "total", f"{result.points:g} / {result.max_points:g}")
-    unsolved = [check.check_id for check in result.checks if check.message.startswith("NotImplementedError")]
+    unsolved = [check.check_id for check in result.checks if " is not solved yet" in check.message]
     notes = [Text(f"not solved yet: {', '.join(unsolved)}", style="dim")] if unsolved else []
     for check in result.checks:
         if check.message and check.check_id not in unsolved:
@@ -101,18 +106,86 @@ def grade(result: Grade) -> RenderableType:
     return Group(table, *notes)
 
 
-def grades(results: Sequence[Grade]) -> Table:
-    """One row per submission."""
+def grading_reports(reports: Sequence[Report]) -> RenderableType:
+    """One row per submission that was graded in this run, and how many needed nothing."""
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("student")
     table.add_column("points", justify="right")
-    table.add_column("failed checks")
-    for result in results:
-        if result.error:
-            table.add_row(result.student, "—", Text(f"not graded: {result.error}", style="red"))
+    table.add_column("failed checks, or why there is no grade")
+    fresh = [report for report in reports if report.recorded is not None]
+    for report in sorted(fresh, key=lambda report: report.student):
+        recorded, grade = report.recorded, report.grade
+        assert recorded is not None and grade is not None
+        points = f"{recorded.points:g} / {recorded.max_points:g}"
+        if recorded.status == "graded":
+            late = f"  (late: −{recorded.penalty:g})" if recorded.penalty else ""
+            tampered = "  ⚠ tampering" if any(f.kind == "tamper" for f in recorded.findings) else ""
+            failed = ", ".join(check.check_id for check in grade.checks if not check.passed)
+            table.add_row(report.student, points, Text(f"{failed}{late}{tampered}"))
         else:
-            points = f"{result.points:g} / {result.max_points:g}"
-            table.add_row(result.student, points, ", ".join(c.check_id for c in result.checks if not c.passed))
+            says = {"rejected": "not graded", "kept": "rejected, the earlier grade stands", "failed": "not recorded"}
+            table.add_row(report.student, points, Text(f"{says[recorded.status]}: {recorded.message}", style="red"))
+    done = len(reports) - len(fresh)
+    return Group(table, Text(f"{done} graded already and unchanged (--again grades them too)" if done else "", "dim"))
+
+
+def statistics(result: Statistics) -> RenderableType:
+    """One row per exercise, its checks below it: how many passed, how well it separates, what went wrong most often."""
+    title = f"{result.module_id}: {result.graded} graded, {result.rejected} rejected"
+    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left")
+    table.add_column("exercise, check", no_wrap=True)
+    for name in ("n", "passed", "mean", "discrimination"):
+        table.add_column(name, justify="right")
+    table.add_column("most frequent failures")
+    for item in result.items:
+        if item.kind == "exercise":
+            table.add_section()
+        style = "bold" if item.kind == "exercise" else ""
+        discrimination = "–" if item.discrimination is None else f"{item.discrimination:+.2f}"
+        failures = "" if item.kind == "exercise" else "\n".join(f"{count} × {text}" for text, count in item.messages)
+        label = Text(item.name if item.kind == "exercise" else f"  {item.name}", style=style)
+        numbers = (str(item.n), f"{item.pass_rate:.0%}", f"{item.mean_share:.0%}", discrimination)
+        table.add_row(label, *numbers, Text(failures, style="dim"))
+    return Group(table, Text("passed: full points. discrimination: passing it goes with the rest of the score.", "dim"))
+
+
+def similarity(pairs: Sequence[Pair]) -> RenderableType:
+    """One row per pair of solutions that are more alike than chance."""
+    if not pairs:
+        return Text("no solutions of different students are unusually alike")
+    table = Table(box=box.SIMPLE_HEAD)
+    for name in ("exercise", "student", "student", "alike", "shared runs"):
+        table.add_column(name, justify="right" if name in ("alike", "shared runs") else "left")
+    for pair in pairs:
+        names = (Text(pair.exercise), Text(pair.first), Text(pair.second))
+        table.add_row(*names, f"{pair.share:.0%}", str(pair.shared))
+    return Group(table, Text("a reason to look at both texts, not a verdict", style="dim"))
+
+
+def submission_findings(found: Sequence[tuple[Entry, SubmissionFinding]]) -> RenderableType:
+    """One row per thing that a person may want to know about a submission, such as an attempt to change a check."""
+    if not found:
+        return Text("nothing was found")
+    table = Table(box=box.SIMPLE_HEAD)
+    for name in ("student", "kind", "cell", "what"):
+        table.add_column(name)
+    for entry, finding in found:
+        style = "red" if finding.kind == "tamper" else ""
+        table.add_row(
+            *(Text(t, style=style) for t in (entry.student, finding.kind, finding.cell or "", finding.message))
+        )
+    return table
+
+
+def grading_runs(runs: Sequence[Run]) -> Table:
+    """One row per run of the grader, newest first."""
+    table = Table(box=box.SIMPLE_HEAD)
+    for name in ("started", "module", "by", "graded", "rejected", "failed", "skipped", "ended"):
+        table.add_column(name, justify="right" if name in ("graded", "rejected", "failed", "skipped") else "left")
+    for run in runs:
+        ended = Text("interrupted", style="red") if run.interrupted else Text(run.ended or "")
+        counts = (str(run.graded), str(run.rejected), str(run.failed), str(run.skipped))
+        table.add_row(run.started, run.module, Text(f"{run.who}@{run.host}"), *counts, ended)
     return table
 
 

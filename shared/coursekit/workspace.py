@@ -116,10 +116,14 @@ def exported_blocks(path: Path) -> dict[str, list[exporting.Block]]:
 
 
 def extract_reference(where: settings.Settings, module: manifest.Module) -> dict[str, Path]:
-    """Write the reference files of one module under `.course/reference/` where they are missing or old."""
+    """Write the reference files of one module under `.course/reference/` where they are missing or old.
+
+    Where the solutions were not handed out, files that lie ready in `<root>/reference/` serve (the grader's stage).
+    """
     path = where.solutions_dir / module.id / f"{module.id}.ipynb"
     if not path.is_file():
-        return {}
+        ready = {name: where.root / "reference" / name for name in module.exports}
+        return {name: file for name, file in ready.items() if file.is_file()}
     files: dict[str, Path] = {}
     for name, blocks in exported_blocks(path).items():
         target = where.state_dir / "reference" / name

@@ -25,11 +25,13 @@ class Bench:
     Args:
         base_url: the server's `base_url`, with or without `/v1`.
         api_key: the server's own key, when it was given one; client keys are then derived from it.
+        admin_key: what its admin routes ask for, when they do.
     """
 
-    def __init__(self, base_url: str, api_key: str | None = None) -> None:
+    def __init__(self, base_url: str, api_key: str | None = None, *, admin_key: str | None = None) -> None:
         self.root = base_url.rstrip("/").removesuffix("/v1")
         self._api_key = api_key
+        self._admin_key = admin_key
         self._opener = build_opener(ProxyHandler({}))  # loopback: never through a proxy
 
     def client_key(self, label: str) -> str:
@@ -58,6 +60,8 @@ class Bench:
     def _call(self, method: str, path: str, key: str, body: object = None) -> dict[str, Any]:
         data = None if body is None else json.dumps(body).encode()
         headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+        if self._admin_key is not None:
+            headers["x-sim-admin-key"] = self._admin_key
         request = Request(self.root + path, data=data, headers=headers, method=method)
         try:
             with self._opener.open(request, timeout=_TIMEOUT_S) as response:

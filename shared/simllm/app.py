@@ -7,6 +7,7 @@ at the pace of the simulated clock. Every refusal leaves in OpenAI's error shape
 from __future__ import annotations
 
 import asyncio
+import hmac
 import itertools
 import logging
 import time
@@ -51,10 +52,12 @@ class Settings:
     Attributes:
         api_key: the key that clients must send (or a key derived from it: "<api_key>.<anything>"); None accepts all.
         clock_scale: 0 answers at once; 1 takes as long as the simulated model would; 0.1 a tenth of it.
+        admin_key: what the admin routes want in the header x-sim-admin-key; None leaves them open.
     """
 
     api_key: str | None = None
     clock_scale: float = 0.0
+    admin_key: str | None = None
 
 
 class App:
@@ -109,6 +112,7 @@ class App:
         method = exchange.scope["method"]
         self._authenticate(exchange)
         if path in admin.PATHS:
+            self._admit(exchange)
             data = parse_json(body) if method == "POST" else {}
             reply = admin.handle(method, path, data, client, self.faults, self.journal, self.engine)
             await exchange.send_json(200, reply)
@@ -148,6 +152,11 @@ class App:
         if given != wanted and not given.startswith(f"{wanted}."):
             shown = f"{given[:3]}***{given[-2:]}" if len(given) > 8 else "***"
             raise ApiError(401, f"Incorrect API key provided: {shown}.", code="invalid_api_key")
+
+    def _admit(self, exchange: Exchange) -> None:
+        wanted = self.settings.admin_key
+        if wanted is not None and not hmac.compare_digest(exchange.request_header("x-sim-admin-key") or "", wanted):
+            raise ApiError(403, "This server's admin routes need its admin key.", code="admin_key_required")
 
     async def _answer(self, exchange: Exchange, fault: Fault | None, compute: Callable[[], Reply]) -> None:
         """Let the fault have its way, compute the reply, deliver it."""

@@ -7,6 +7,7 @@ keeps the admin routes away from other machines.
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import socket
 import threading
@@ -37,6 +38,7 @@ class SimServer:
         read_only: read the cache folder but never write to it.
         api_key: require this key; None accepts any.
         clock_scale: 0 answers at once, 1 at the simulated models' speed.
+        admin_key: what the admin routes (faults, journal) require; None leaves them open to every client.
 
     >>> with SimServer() as server:  # doctest: +SKIP
     ...     client = openai.OpenAI(base_url=server.base_url, api_key="any")
@@ -51,6 +53,7 @@ class SimServer:
         read_only: bool = False,
         api_key: str | None = None,
         clock_scale: float = 0.0,
+        admin_key: str | None = None,
     ) -> None:
         if clock_scale < 0:
             raise ValueError(f"clock_scale is {clock_scale}; it must be 0 (no waiting) or more (1 = real speed)")
@@ -58,7 +61,9 @@ class SimServer:
         self._text_dirs = [Path(folder) for folder in text_dirs]
         self._cache_dir = Path(cache_dir) if cache_dir is not None else None
         self._read_only = read_only
-        self._settings = Settings(api_key, clock_scale)
+        self.admin_key = admin_key
+        self._settings = Settings(api_key, clock_scale, admin_key)
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._connections: dict[Any, asyncio.Transport] = {}
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
@@ -87,7 +92,7 @@ class SimServer:
             raise
         app = App(self._engine, self._settings, self._drop)
         logging.getLogger("uvicorn.error").addHandler(_QUIET)
-        config = uvicorn.Config(
+        config = self._config = uvicorn.Config(
             app,
             http=self._protocol(),
             loop="asyncio",
@@ -119,6 +124,20 @@ class SimServer:
         if engine is not None:
             engine.close()
 
+    def listen_also(self, listener: socket.socket) -> None:
+        """Serve another listening socket too, such as one of another network namespace. Takes the socket over.
+
+        Raises:
+            ServerStartError: the server is not running.
+        """
+        loop, server = self._loop, self._server
+        if loop is None or server is None:
+            raise ServerStartError("the server is not running; call start() first")
+        factory = functools.partial(
+            self._config.http_protocol_class, config=self._config, server_state=server.server_state, app_state={}
+        )
+        asyncio.run_coroutine_threadsafe(loop.create_server(factory, sock=listener), loop).result(_START_TIMEOUT_S)
+
     def __enter__(self) -> SimServer:
         return self.start()
 
@@ -146,6 +165,7 @@ class SimServer:
         assert server is not None
 
         async def serve() -> None:
+            self._loop = asyncio.get_running_loop()
             serving = asyncio.ensure_future(server.serve(sockets=[listener]))
             while not server.started and not serving.done():
                 await asyncio.sleep(0.002)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,17 @@ def _broken(change: Callable[[dict[str, Any]], None], folder: Path) -> str:
         (lambda d: d["modules"][1].update(exports=["adding.py"]), ["'adding.py'", "a1_first", "exactly one module"]),
         (lambda d: d["modules"][1].update(exports=["../evil.py"]), ["'../evil.py'", "retrieval.py"]),
         (lambda d: d.update(modules=[]), ["modules", "at least 1"]),
+        (lambda d: d["modules"][0].update(due="soon"), ["modules.0.due", "'soon'", "2026-03-29 18:00"]),
+        (lambda d: d["modules"][0].update(due=date(2026, 3, 29)), ["modules.0.due", "needs its time too"]),
+        (lambda d: d["modules"][0].update(due=1800), ["modules.0.due", "1800", "needs its time too"]),
+        (lambda d: d["grading"].update(time_zone="Mars/Olympus"), ["grading.time_zone", "'Mars/Olympus'", "IANA"]),
+        (lambda d: d["grading"].update(time_zone="America"), ["grading.time_zone", "'America'", "IANA"]),
+        (lambda d: d["grading"].update(time_zone="/etc/localtime"), ["grading.time_zone", "IANA"]),
+        (lambda d: d["grading"].update(late={"percent_per_day": 101}), ["grading.late.percent_per_day", "101"]),
+        (
+            lambda d: d["grading"].update(late={"percent_per_dy": 5}),
+            ["grading.late.percent_per_dy", "Did you mean 'percent_per_day'", "grace_minutes"],
+        ),
     ],
 )
 def test_a_bad_value_is_named_with_its_key_and_what_is_allowed(
@@ -92,3 +104,24 @@ def test_a_module_is_found_by_its_beginning_and_a_typo_gets_a_suggestion(course:
         course.module("n01")
     with pytest.raises(ManifestError, match="several"):
         course.module("m0")
+
+
+@pytest.mark.parametrize(
+    ("due", "utc"),
+    [
+        ("2026-01-15 18:00", datetime(2026, 1, 15, 17)),
+        ("2026-07-15T18:00:00", datetime(2026, 7, 15, 16)),
+        (datetime(2026, 7, 15, 18), datetime(2026, 7, 15, 16)),
+        ("2026-07-15T18:00:00+05:30", datetime(2026, 7, 15, 12, 30)),
+        ("2026-03-29 02:30", datetime(2026, 3, 29, 1, 30)),  # skipped: the clocks go from 2:00 to 3:00
+        ("2026-10-25 02:30", datetime(2026, 10, 25, 0, 30)),  # repeated: the first of the two
+    ],
+)
+def test_a_due_date_without_an_offset_is_in_the_courses_time_zone(due: object, utc: datetime, tmp_path: Path) -> None:
+    data = copy.deepcopy(SMALL_COURSE)
+    data["grading"]["time_zone"] = "Europe/Berlin"
+    data["modules"][0]["due"] = due
+    (tmp_path / "course.yml").write_text(yaml.safe_dump(data, sort_keys=False), encoding="utf-8")
+    course = manifest.load(tmp_path)
+    assert course.due_utc(course.modules[0]) == utc
+    assert course.due_utc(course.modules[1]) is None

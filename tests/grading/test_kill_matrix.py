@@ -5,21 +5,30 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
 
-from coursekit import database, manifest, settings, workspace
-from coursekit.grading import autograde
-from tests import kill_matrix, quick_grading
+from coursekit import manifest, settings, workspace
+from coursekit.grading import autograde, stock
+from tests import kill_matrix
 from tests.conftest import ROOT
-from tests.quick_grading import Verdict
 
 MODULES = [module.id for module in manifest.load(ROOT).modules]
 MIN_RIGHT, MIN_WRONG = 2, 5
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The checks that failed, each with its message."""
+
+    failures: dict[str, str]
+
+    @property
+    def failed_checks(self) -> frozenset[str]:
+        return frozenset(self.failures)
 
 
 @dataclass(frozen=True)
@@ -54,20 +63,22 @@ def matrix(
         where = settings.load()
         module = manifest.load(where.root).module(module_id)
         submissions = {
-            answer.id: kill_matrix.build(where, module, answer, tmp_path / f"{answer.id}.ipynb", with_hidden_tests=True)
+            answer.id: kill_matrix.build(where, module, answer, tmp_path / f"{answer.id}.ipynb")
             for answer in kill_matrix.load(module_id)
         }
-        submissions["reference"] = kill_matrix.build(
-            where, module, None, tmp_path / "reference.ipynb", with_hidden_tests=True
-        )
+        submissions["reference"] = kill_matrix.build(where, module, None, tmp_path / "reference.ipynb")
         base = tmp_path_factory.getbasetemp()
         shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
         with FileLock(shared / f"{module_id}.lock"):  # parallel test processes make each matrix once
             kept = shared / f"{module_id}.verdicts.json"
             if not kept.exists():
-                with database.scratch("matrix") if module.database else nullcontext() as url:
-                    made = quick_grading.grade(where.root, submissions, workers=2, database_url=url)
-                kept.write_text(json.dumps({name: dict(v.failures) for name, v in made.items()}), encoding="utf-8")
+                made = autograde.grade_apart(where, manifest.load(where.root), module, submissions, workers=2)
+                assert not [grade.error for grade in made.values() if grade.error]
+                failures = {
+                    name: {check.check_id: check.message for check in grade.checks if not check.passed}
+                    for name, grade in made.items()
+                }
+                kept.write_text(json.dumps(failures), encoding="utf-8")
             verdicts = {name: Verdict(f) for name, f in json.loads(kept.read_text(encoding="utf-8")).items()}
         matrices[module_id] = Matrix(list(workspace.check_ids(where, module)), verdicts)
     return matrices[module_id]
@@ -101,11 +112,8 @@ def test_stock_nbgrader_agrees(
     module = course.module(module_id)
     first = {(a.exercise, a.kind): a for a in reversed(kill_matrix.load(module_id))}
     answers = {answer.id: answer for answer in first.values()}
-    submissions = {
-        name: kill_matrix.build(where, module, a, tmp_path / f"{name}.ipynb", with_hidden_tests=False)
-        for name, a in answers.items()
-    }
-    for grade in autograde.grade_apart(where, module, submissions):
+    submissions = {name: kill_matrix.build(where, module, a, tmp_path / f"{name}.ipynb") for name, a in answers.items()}
+    for grade in stock.grade(where, module, submissions):
         assert (grade.error, grade.failed_checks) == (None, answers[grade.student].fails), grade.student
 
 

@@ -14,6 +14,7 @@ from traitlets.config import Config
 from coursekit import manifest, notebooks, settings
 from coursekit.errors import GradingError
 from coursekit.grading import autograde, release, report
+from coursekit.grading.isolation import backends
 from coursekit.grading.nbgrader_settings import configure
 from tests import notebook_files
 
@@ -74,7 +75,10 @@ def test_an_answer_that_also_stands_in_the_open_does_not_count_as_a_leak_but_a_c
     assert leaks == ["  a line of a solution: total = a + b"]
 
 
-def test_right_wrong_blank_and_broken_submissions_get_what_they_deserve(root: Path) -> None:
+@pytest.mark.parametrize("isolation", ["plain", "namespaces", "bwrap"])
+def test_right_wrong_blank_and_broken_submissions_get_what_they_deserve(root: Path, isolation: str) -> None:
+    if problem := backends.unusable(isolation):
+        pytest.skip(problem)
     where, course = _course(root)
     module = course.modules[0]
     (blank,) = release.release(where, [module])
@@ -86,7 +90,7 @@ def test_right_wrong_blank_and_broken_submissions_get_what_they_deserve(root: Pa
         "blank": blank,
         "empty": empty,
     }
-    grades = {grade.student: grade for grade in autograde.grade_apart(where, module, submissions)}
+    grades = autograde.grade_apart(where, course, module, submissions, isolation=isolation)
     assert (grades["right"].points, grades["right"].max_points) == (2, 2)
     assert grades["hard-coded"].points == 0
     assert (
@@ -94,7 +98,7 @@ def test_right_wrong_blank_and_broken_submissions_get_what_they_deserve(root: Pa
     )
     assert grades["blank"].points == 0
     assert "a1-add is not solved yet" in grades["blank"].checks[0].message
-    assert "the file is empty" in str(grades["empty"].error)
+    assert "The file is empty" in str(grades["empty"].error)
 
 
 def test_a_failed_first_module_does_not_cascade_into_the_second(root: Path) -> None:
@@ -104,8 +108,7 @@ def test_a_failed_first_module_does_not_cascade_into_the_second(root: Path) -> N
     learner.parent.mkdir(parents=True)
     learner.write_text("def add(a, b):\n    return 0\n")
     second = _answer(blank_second, root / "second.ipynb", "return add(a, a)")
-    (grade,) = autograde.grade_apart(where, course.modules[1], {"ada": second})
-    assert grade.points == 1
+    assert autograde.grade_apart(where, course, course.modules[1], {"ada": second})["ada"].points == 1
     assert learner.read_text() == "def add(a, b):\n    return 0\n"
 
 
@@ -115,7 +118,8 @@ def test_the_courses_gradebook_serves_feedback_and_export(root: Path) -> None:
     (blank,) = release.release(where, [module])
     for student, body in (("ada", "return a + b"), ("bob", "return a - b")):
         _answer(blank, where.grading_dir / "submitted" / student / module.id / f"{module.id}.ipynb", body)
-    assert [g.points for g in autograde.grade_course(where, module, [])] == [2, 0]
+    reports = autograde.grade_course(where, course, module)
+    assert {r.student: r.recorded.points for r in reports if r.recorded} == {"ada": 2, "bob": 0}
     pages = report.feedback(where, module)
     assert len(pages) == 2 and "1 + 2 = 3" in pages[1].read_text(encoding="utf-8")
     rows = report.export_grades(where, root / "grades.csv")
@@ -127,7 +131,7 @@ def test_what_is_missing_is_named_with_the_place_to_put_it(root: Path) -> None:
     where, course = _course(root)
     module = course.modules[0]
     with pytest.raises(GradingError, match="nobody has submitted a1_first"):
-        autograde.grade_course(where, module, [])
+        autograde.grade_course(where, course, module)
     with pytest.raises(GradingError, match="course grade a1"):
         report.feedback(where, module)
     with pytest.raises(GradingError, match="no gradebook"):

@@ -1,84 +1,69 @@
-"""nbgrader's autograder, one submission at a time: into the course's gradebook, or into one that is thrown away.
+"""Grading many submissions: each at a station, results taken by one writer as they come.
 
-The learner's notebook runs in a kernel with the rights of whoever grades it: grade only people you trust this way.
+`grade_course` grades what lies under `.course/grading/submitted/` into the course's gradebook; `grade_apart` grades files and
+records nothing (`course check`, the tests of the checks). Both run the same code per submission.
 """
 
 from __future__ import annotations
 
-import os
-import re
-import shutil
-import tempfile
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 
-from traitlets.config import Config
+from coursekit import manifest, settings
+from coursekit.errors import GradingError
+from coursekit.grading import intake
+from coursekit.grading.isolation import backends
+from coursekit.grading.record import Recorded, Recorder
+from coursekit.grading.results import CheckGrade, Finding, Grade
+from coursekit.grading.schedulers import Scheduler, local, over_dask
+from coursekit.grading.station import Submitted
 
-from coursekit import manifest, notebooks, settings
-from coursekit.errors import CourseError, GradingError
-from coursekit.grading import gradebooks
-from coursekit.grading.nbgrader_settings import configure
-from coursekit.grading.release import generate_assignment, log_reason
-
-_ANSI = re.compile(r"\x1b\[[0-9;]*m")
-
-
-@dataclass(frozen=True)
-class CheckGrade:
-    """One check of one submission: points earned and possible, and the message of the failure if it failed."""
-
-    check_id: str
-    points: float
-    max_points: float
-    message: str = ""
-
-    @property
-    def passed(self) -> bool:
-        return self.points >= self.max_points
+__all__ = ["CheckGrade", "Finding", "Grade", "Report", "grade_apart", "grade_course", "submitted_students"]
 
 
 @dataclass(frozen=True)
-class Grade:
-    """One submission's result; `error` says why there is none."""
+class Report:
+    """What became of one submission in a run: its grade (None: it was done already) and how it was recorded."""
 
     student: str
-    module_id: str
-    checks: tuple[CheckGrade, ...] = ()
-    error: str | None = None
-
-    @property
-    def points(self) -> float:
-        return sum(check.points for check in self.checks)
-
-    @property
-    def max_points(self) -> float:
-        return sum(check.max_points for check in self.checks)
-
-    @property
-    def failed_checks(self) -> frozenset[str]:
-        return frozenset(check.check_id for check in self.checks if not check.passed)
+    grade: Grade | None
+    recorded: Recorded | None
 
 
 def submitted_students(where: settings.Settings, module: manifest.Module) -> list[str]:
     """Who has submitted the module, in alphabetical order."""
-    return sorted(
-        path.parent.name for path in (where.grading_dir / "submitted").glob(f"*/{module.id}") if path.is_dir()
-    )
+    folders = (where.grading_dir / "submitted").glob(f"*/{module.id}")
+    return sorted(path.parent.name for path in folders)
 
 
 def grade_course(
     where: settings.Settings,
+    course: manifest.Manifest,
     module: manifest.Module,
-    students: Sequence[str],
-    on_grade: Callable[[Grade], None] = lambda grade: None,
-) -> list[Grade]:
-    """Autograde submissions under `.course/grading/submitted/` into the course's gradebook, one after the other.
+    students: Sequence[str] = (),
+    *,
+    isolation: str = backends.AUTO,
+    workers: int | None = None,
+    scheduler: str | None = None,
+    again: bool = False,
+    on_grade: Callable[[Report], None] = lambda report: None,
+) -> list[Report]:
+    """Grade submissions into the course's gradebook; what is graded already, with the same inputs, is skipped.
+
+    Args:
+        students: only these; empty means everybody who has submitted.
+        isolation: "auto", or the name of a backend.
+        workers: submissions at the same time (default: as course.yml says).
+        scheduler: the address of a Dask scheduler, to grade on its workers.
+        again: grade everything again.
+        on_grade: called after each submission, in the order in which they end.
 
     Raises:
-        GradingError: nobody has submitted, or a named student has not.
+        GradingError: nobody has submitted, a named student has not, another grader is at work, the isolation does not
+            work here, or the solution is missing.
     """
     have = submitted_students(where, module)
     if not have:
@@ -88,109 +73,86 @@ def grade_course(
         )
     if missing := sorted(set(students) - set(have)):
         raise GradingError(f"no submission of {module.id} by {', '.join(missing)}. There are: {', '.join(have)}.")
-    config = configure(Config(), where.grading_dir)
-    grades = []
-    _keep_database(module)
-    for student in students or have:
-        grades.append(_autograde(config, where.grading_dir, module.id, student))
-        on_grade(grades[-1])
-    return grades
+    reports: list[Report] = []
+
+    def done(report: Report) -> None:
+        reports.append(report)
+        on_grade(report)
+
+    strength = isolation if scheduler else backends.choose(isolation).name
+    with Recorder(where, course, module, isolation=strength, what=f"course grade {module.short}") as recorder:
+        recorder.register()
+        infos = {}
+
+        def waiting() -> Iterator[Submitted]:
+            for student in students or have:
+                submitted = _pick_up(where, module, student)
+                digest = hashlib.sha256(submitted.data).hexdigest() if submitted.data is not None else ""
+                infos[student] = recorder.submission(student, digest)
+                if recorder.is_done(infos[student].key) and not again:
+                    recorder.skip()
+                    done(Report(student, None, None))
+                else:
+                    yield submitted
+
+        with _scheduler(where, course, module, isolation, workers, scheduler) as run:
+            for grade in run(waiting()):
+                done(Report(grade.student, grade, recorder.record(grade, infos.pop(grade.student))))
+    return reports
 
 
 def grade_apart(
     where: settings.Settings,
+    course: manifest.Manifest,
     module: manifest.Module,
     submissions: Mapping[str, Path],
     *,
+    isolation: str = backends.AUTO,
     workers: int = 1,
     on_grade: Callable[[Grade], None] = lambda grade: None,
-) -> list[Grade]:
-    """Autograde notebooks with gradebooks that are thrown away; `submissions` maps a name to a notebook file.
-
-    Each worker is a process with a grading folder of its own, so nothing is shared but the database server.
+) -> dict[str, Grade]:
+    """Grade notebook files without recording anything; `submissions` maps a name to a file.
 
     Raises:
-        GradingError: the module's solution is not in this checkout, or nbgrader cannot use it.
+        GradingError: the module's solution is not in this checkout, or the isolation does not work here.
     """
     if not (where.solutions_dir / module.id).is_dir():
         raise GradingError(
             f"{where.solutions_dir / module.id} is missing: hidden tests can only be run where the solutions are. "
             "Here, run the notebook's own check cells and hand it in."
         )
-    names = list(submissions)
-    shares = [{name: submissions[name] for name in names[i::workers]} for i in range(min(workers, len(names)))]
-    _keep_database(module)
-    if len(shares) <= 1:
-        return [grade for share in shares for grade in _grade_share(str(where.root), module.id, share, on_grade)]
-    with ProcessPoolExecutor(len(shares), mp_context=get_context("spawn")) as pool:
-        futures = [pool.submit(_grade_share, str(where.root), module.id, share) for share in shares]
-        grades = {grade.student: grade for future in futures for grade in future.result()}
-    for name in names:
-        on_grade(grades[name])
-    return [grades[name] for name in names]
+    grades = {}
+    with _scheduler(where, course, module, isolation, min(workers, len(submissions) or 1), None) as run:
+        for grade in run(_read(name, path) for name, path in submissions.items()):
+            grades[grade.student] = grade
+            on_grade(grade)
+    return {name: grades[name] for name in submissions}
 
 
-def _grade_share(
-    root: str, module_id: str, share: Mapping[str, Path], on_grade: Callable[[Grade], None] = lambda grade: None
-) -> list[Grade]:
-    where = settings.load({**os.environ, "COURSE_ROOT": root})
-    module = manifest.load(where.root).module(module_id)
-    base = where.state_dir / "apart"
-    base.mkdir(parents=True, exist_ok=True)
-    grades = []
-    with tempfile.TemporaryDirectory(prefix="grading-", dir=base) as folder:
-        grading = Path(folder)
-        gradebooks.ensure(where, grading / "gradebook.db")
-        config = configure(Config(), grading, grading / "release")
-        generate_assignment(config, module.id)
-        for name, path in share.items():
-            target = grading / "submitted" / name / module.id / f"{module.id}.ipynb"
-            target.parent.mkdir(parents=True)
-            shutil.copyfile(path, target)
-            grades.append(_autograde(config, grading, module.id, name))
-            on_grade(grades[-1])
-    return grades
+def _pick_up(where: settings.Settings, module: manifest.Module, student: str) -> Submitted:
+    folder = where.grading_dir / "submitted" / student / module.id
+    path = intake.find_submission(folder, module.id)
+    return _read(student, path or folder / f"{module.id}.ipynb")
 
 
-def _autograde(config: Config, grading: Path, module_id: str, student: str) -> Grade:
-    from nbgrader.apps import NbGraderAPI
-
-    try:
-        notebooks.read(grading / "submitted" / student / module_id / f"{module_id}.ipynb")
-    except CourseError as error:
-        return Grade(student, module_id, error=str(error))
-    result = NbGraderAPI(config=config).autograde(module_id, student, force=True, create=True)
-    if not result["success"]:
-        return Grade(student, module_id, error=log_reason(result))
-    graded = notebooks.read(grading / "autograded" / student / module_id / f"{module_id}.ipynb")
-    return Grade(student, module_id, tuple(_check_grades(graded)))
+def _read(name: str, path: Path) -> Submitted:
+    data = intake.contents(path)
+    return Submitted(name, data) if isinstance(data, bytes) else Submitted(name, None, data)
 
 
-def _check_grades(graded: notebooks.NotebookNode) -> list[CheckGrade]:
-    from nbgrader.utils import determine_grade
-
-    grades = []
-    for cell in graded.cells:
-        if notebooks.is_test(cell):
-            points, maximum = determine_grade(cell)
-            grades.append(CheckGrade(str(notebooks.grade_id(cell)), points or 0.0, maximum, failure_message(cell)))
-    return grades
-
-
-def failure_message(cell: notebooks.NotebookNode) -> str:
-    """What a failed check cell said: its error in our five-line form, or the exception's name and message."""
-    for output in cell.get("outputs", []):
-        if output.output_type == "error":
-            text = "\n".join(output.traceback) if output.ename == "CheckFailed" else f"{output.ename}: {output.evalue}"
-            return _ANSI.sub("", text).strip()
-        if output.output_type == "stream" and output.name == "stderr":
-            return f"wrote to stderr, which nbgrader scores as 0: {output.text.strip():.200}"
-    return ""
-
-
-def _keep_database(module: manifest.Module) -> None:
-    """Start the embedded Postgres in this process, so that it outlives the kernels that come and go."""
-    if module.database:
-        from coursekit import database
-
-        database.server_url()
+@contextmanager
+def _scheduler(
+    where: settings.Settings,
+    course: manifest.Manifest,
+    module: manifest.Module,
+    isolation: str,
+    workers: int | None,
+    address: str | None,
+) -> Iterator[Scheduler]:
+    if address is not None:
+        with over_dask(address, where, module, isolation) as run:
+            yield run
+        return
+    backend = backends.choose(isolation)
+    with local(where, course, module, backend, workers or course.grading.workers) as run:
+        yield run

@@ -30,6 +30,7 @@ def configure(config: Config, grading_dir: Path | None = None, release_dir: Path
     from nbgrader.coursedir import CourseDirectory
     from nbgrader.preprocessors import ClearSolutions
 
+    from coursekit.grading.late import CourseLatePenalty
     from coursekit.grading.stubs import NamedStubs
 
     _put_scripts_on_path()
@@ -59,6 +60,10 @@ def configure(config: Config, grading_dir: Path | None = None, release_dir: Path
     config.Execute.extra_arguments = ["--IPKernelApp.log_level=40"]  # no word about TCP on loopback
     config.Execute.timeout = course.grading.cell_timeout_seconds
     config.ClearSolutions.enforce_metadata = True
+    config.AssignLatePenalties.plugin_class = CourseLatePenalty
+    config.CourseLatePenalty.time_zone = course.grading.time_zone
+    config.CourseLatePenalty.update(course.grading.late.model_dump())
+    config.NbGraderAPI.timezone = course.grading.time_zone  # what the formgrader shows; the gradebook keeps UTC
     config.GenerateAssignment.preprocessors = [
         NamedStubs if step is ClearSolutions else step
         for step in GenerateAssignment.class_traits()["preprocessors"].default()

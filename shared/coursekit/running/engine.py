@@ -1,8 +1,6 @@
 """The papermill engine that executes course notebooks: our own kernel, bounded outputs, a report per cell.
 
-- The kernel is this Python's own ipykernel, whatever kernelspecs are installed: a `python3` in the user's home
-  that belongs to another environment is the classic reason why a notebook runs in one place only.
-- It is reached over unix sockets in a private folder: free ports are raced for when several kernels start at once.
+- The kernel is our own (`coursekit.running.kernels`).
 - What a cell prints is kept up to a limit, so that a loop that prints does not fill memory, disk and the web page.
 
 Runs inside a worker process (`coursekit.running.worker`), never in the one that the user waits for.
@@ -10,22 +8,19 @@ Runs inside a worker process (`coursekit.running.worker`), never in the one that
 
 from __future__ import annotations
 
-import os
 import signal
 from collections.abc import Callable
 from typing import Any
 
-from jupyter_client.kernelspec import KernelSpecManager
-from jupyter_client.manager import AsyncKernelManager
-from jupyter_core.paths import jupyter_runtime_dir
 from nbclient.exceptions import DeadKernelError
 from nbformat import NotebookNode
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import Engine, papermill_engines
 from papermill.log import logger
-from traitlets import default
 
 from coursekit import notebooks
+from coursekit.running.kernels import OwnKernelManager
+from coursekit.zygote import Zygote
 
 ENGINE_NAME = "course"
 STREAM_LIMIT_CHARACTERS = 1_000_000
@@ -37,33 +32,15 @@ _NEVER = 24 * 3600  # seconds; the parent process keeps the time
 Report = Callable[..., None]
 
 
-class OwnKernelManager(AsyncKernelManager):
-    """Starts this Python's ipykernel, over unix sockets."""
-
-    @default("kernel_spec_manager")
-    def _own_kernel_only(self) -> KernelSpecManager:
-        return KernelSpecManager(kernel_dirs=[], parent=self)
-
-    @default("transport")
-    def _unix_sockets(self) -> str:
-        return "ipc"
-
-    @default("connection_file")
-    def _private_connection_file(self) -> str:
-        return os.path.join(jupyter_runtime_dir(), "kernel.json")  # by default a temporary file, left by a killed run
-
-    @default("ip")
-    def _short_socket_path(self) -> str:
-        return os.path.join(jupyter_runtime_dir(), "k")  # a socket's path may have about 100 characters
-
-
 class CourseClient(PapermillNotebookClient):
     """papermill's client, with bounded outputs, reports and the dead kernel's exit code."""
 
     report: Report
+    zygote: Zygote | None
+    kernel_process: Any = None
     kernel_exit: int | None = None
 
-    def __init__(self, nb_man: Any, report: Report, **settings: Any) -> None:
+    def __init__(self, nb_man: Any, report: Report, zygote: Zygote | None, **settings: Any) -> None:
         super().__init__(
             nb_man,
             kernel_manager_class=OwnKernelManager,
@@ -75,7 +52,18 @@ class CourseClient(PapermillNotebookClient):
             **settings,
         )
         self.report = report
+        self.zygote = zygote
         self._kept: dict[tuple[int, str], int] = {}
+
+    def create_kernel_manager(self) -> OwnKernelManager:
+        manager: OwnKernelManager = super().create_kernel_manager()
+        manager.zygote = self.zygote
+        return manager
+
+    def start_new_kernel(self, **settings: Any) -> None:
+        super().start_new_kernel(**settings)
+        self.kernel_process = self.km.provisioner.process
+        self.report("kernel", pid=self.kernel_process.pid)
 
     def _on_ready(self, notebook: NotebookNode) -> None:
         provisioner = self.km.provisioner if self.km else None
@@ -131,7 +119,12 @@ class CourseEngine(Engine):
     def execute_managed_notebook(cls, nb_man: Any, kernel_name: str, *, session: Session, **settings: Any) -> None:
         session.notebook = nb_man.nb
         session.client = CourseClient(
-            nb_man, session.report, kernel_name=kernel_name, startup_timeout=settings["start_timeout"], log=logger
+            nb_man,
+            session.report,
+            session.zygote,
+            kernel_name=kernel_name,
+            startup_timeout=settings["start_timeout"],
+            log=logger,
         )
         session.client.execute()
 
@@ -139,10 +132,15 @@ class CourseEngine(Engine):
 class Session:
     """One execution: where to report to, and what can be asked when it has ended, well or not."""
 
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: Report, zygote: Zygote | None) -> None:
         self.report = report
+        self.zygote = zygote
         self.notebook: NotebookNode | None = None
         self.client: CourseClient | None = None
+
+    def lost_its_kernel(self) -> bool:
+        """Has the kernel been killed by the end of the process that it was forked from, perhaps after the last cell?"""
+        return self.client is not None and getattr(self.client.kernel_process, "lost", False)
 
     def kernel_exit(self) -> str:
         """How the kernel's process ended, as words."""

@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from coursekit.running import processes as running_processes
+from coursekit.running.forking import NOT_INHERITED, Forks
 from coursekit.running.plan import Plan
 from coursekit.running.records import CellFailure, RunResult, Status
 from coursekit.running.worker import START_TIMEOUT_SECONDS, Job
@@ -24,7 +27,6 @@ START_LIMIT_SECONDS = START_TIMEOUT_SECONDS + 60  # importing papermill comes be
 HTML_LIMIT_SECONDS = 120
 END_LIMIT_SECONDS = 30  # between the last cell and the worker's end: the kernel shuts down, the notebook is written
 
-_NOT_INHERITED = ("NBGRADER_EXECUTION", "JPY_PARENT_PID", "JPY_SESSION_NAME", "PYTHONSTARTUP")
 _EXIT_SECONDS = 5
 _LOG_CHARACTERS = 1_500
 
@@ -32,12 +34,17 @@ _LOG_CHARACTERS = 1_500
 class RunningJob:
     """A worker process and what it has reported so far; made and used by one thread."""
 
-    def __init__(self, plan: Plan, settings: Settings, database_url: str | None, html: bool) -> None:
+    def __init__(
+        self, plan: Plan, settings: Settings, database_url: str | None, html: bool, forks: Forks | None = None
+    ) -> None:
         self.plan = plan
         self.database_url = database_url
         self.cells_done = 0
         self.warnings: list[str] = []
         self._html = html
+        self._forks = forks
+        self._fork_server: int | None = None
+        self._fork_server_exit: int | None = None
         self._token = running_processes.new_token()
         self._index: int | None = None
         self._verdict: dict[str, Any] | None = None
@@ -63,6 +70,9 @@ class RunningJob:
             folder=str(self.plan.folder),
             events=write_end,
         )
+        workers, servers = socket.socketpair()
+        if self._forks is not None:
+            job = replace(job, kernels=workers.fileno(), forks_token=self._forks.token)
         try:
             with open(self._log, "wb") as log:
                 self._process = subprocess.Popen(
@@ -72,7 +82,7 @@ class RunningJob:
                     stderr=log,
                     cwd=self.plan.folder,
                     env=environment,
-                    pass_fds=[write_end],
+                    pass_fds=[write_end] if job.kernels is None else [write_end, job.kernels],
                     start_new_session=True,  # Ctrl-C in the terminal reaches the parent only, which decides
                 )
         except BaseException:
@@ -80,14 +90,18 @@ class RunningJob:
             raise
         finally:
             os.close(write_end)
+            workers.close()
         self._sessions = {self._process.pid}
+        with servers:
+            if self._forks is not None:  # the first one waits for the run's imports, while the worker does its own
+                self._fork_server = self._forks.serve(servers)
 
     @property
     def _log(self) -> Path:
         return self._private / "worker.log"
 
     def _environment(self, settings: Settings) -> dict[str, str]:
-        environment = {name: value for name, value in os.environ.items() if name not in _NOT_INHERITED}
+        environment = {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}
         environment |= {
             "COURSE_MODE": "run",
             "COURSE_ROOT": str(settings.root),
@@ -121,6 +135,8 @@ class RunningJob:
                 self.deadline = time.monotonic() + self.plan.time_limit_seconds
                 if report["kernel"] is not None:
                     self._sessions.add(report["kernel"])
+            case "kernel":
+                self._sessions.add(report["pid"])
             case "cell":
                 self._index = report["index"]
             case "cell-done":
@@ -140,7 +156,7 @@ class RunningJob:
             self.warnings.append(
                 "no web page: it was not ready in time" if self._html else "its process did not end by itself"
             )
-        running_processes.end_all(self._token, self._sessions)
+        running_processes.end_all(self._token, self._sessions, self._fork_server)
 
     def finish(self, interrupted: bool = False) -> RunResult:
         """End whatever is left of the run, publish its outputs and say how it went.
@@ -150,7 +166,10 @@ class RunningJob:
         if not (interrupted or self._timed_out):
             with suppress(subprocess.TimeoutExpired):  # it has closed its pipe and is about to end by itself
                 self._process.wait(timeout=_EXIT_SECONDS)
-        if not running_processes.end_all(self._token, self._sessions):
+        died = self._verdict is not None and self._verdict["status"] == "kernel-died"
+        if died and self._forks is not None and self._fork_server is not None:
+            self._fork_server_exit = self._forks.exit_code(self._fork_server)
+        if not running_processes.end_all(self._token, self._sessions, self._fork_server):
             self.warnings.append("some processes of this notebook could not be ended")
         self._process.wait()
         if self._process.stdin is not None:
@@ -190,6 +209,9 @@ class RunningJob:
         status: Status = verdict["status"]
         message: str = verdict["message"]
         if status == "kernel-died":
+            if self._fork_server_exit and self._index is not None:  # the last cell did it, even if it ended well
+                message += f", and so did the process that it was forked from: {_ended(self._fork_server_exit)}"
+                return status, message, self._cell_failure(self._index, None, "Kernel died", message, None, ())
             return status, message, self._current_cell("Kernel died", message)
         details = verdict.get("failure")
         if details is None:

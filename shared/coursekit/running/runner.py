@@ -1,9 +1,10 @@
 """Execute notebooks with papermill, several at once, each in a process of its own: what `course run` does.
 
 Where things are: `running_plan` (which notebooks, limits, folders), `running_job` (one notebook, seen from here),
-`running_worker` and `running_engine` (inside its process), `running_processes` (ending everything), `running_report`
-(progress and tables). This file is the loop over them. It prints nothing and leaves nothing behind: no process,
-no database, no half-written output, whether the run ends well, is interrupted or breaks.
+`running_worker` and `running_engine` (inside its process), `running_forking` (what kernels are forked from),
+`running_processes` (ending everything), `running_report` (progress and tables). This file is the loop over them. It
+prints nothing and leaves nothing behind: no process, no database, no half-written output, whether the run ends well,
+is interrupted or breaks.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from coursekit import settings as settings_module
 from coursekit.errors import DatabaseError, RunError
 from coursekit.manifest import Manifest
 from coursekit.running import plan as running_plan
+from coursekit.running.forking import Forks
 from coursekit.running.job import RunningJob
 from coursekit.running.plan import Plan
 from coursekit.running.records import CellFailure, Event, EventKind, RunResult, Status
@@ -42,6 +44,7 @@ def run(
     workers: int | None = None,
     time_limit_seconds: float | None = None,
     html: bool = False,
+    zygote: bool = True,
     on_event: Callable[[Event], None] = lambda event: None,
 ) -> list[RunResult]:
     """Execute notebooks into `<state>/runs/<module>/<module>.ipynb`.
@@ -52,6 +55,7 @@ def run(
         workers: how many run at once (default: `grading.workers` of course.yml).
         time_limit_seconds: for each notebook, instead of the module's own limit in course.yml.
         html: also write a web page beside each executed notebook.
+        zygote: fork the kernels from one process that has everything imported, instead of starting each by itself.
         on_event: called in this thread for everything that happens.
 
     Returns:
@@ -71,7 +75,9 @@ def run(
         for plan in plans:
             stack.enter_context(_reserved(settings.runs_dir, plan.module))
         stop = stack.enter_context(_stop_on_signals())
-        return _Run(plans, settings, max(1, workers or manifest.grading.workers), html, on_event, stop).results()
+        forks = Forks(settings) if zygote else None
+        workers = max(1, workers or manifest.grading.workers)
+        return _Run(plans, settings, workers, html, forks, on_event, stop).results()
 
 
 def _require(*packages: str) -> None:
@@ -88,13 +94,14 @@ class _Run:
     """The loop: starts jobs while there are free workers, listens to all of them, ends those that are late."""
 
     def __init__(
-        self, plans: Sequence[Plan], settings: Settings, workers: int, html: bool,
+        self, plans: Sequence[Plan], settings: Settings, workers: int, html: bool, forks: Forks | None,
         on_event: Callable[[Event], None], stop: _Stop,
     ) -> None:  # fmt: skip
         self._plans = plans
         self._settings = settings
         self._workers = workers
         self._html = html
+        self._forks = forks
         self._on_event = on_event
         self._stop = stop
         self._active: list[RunningJob] = []
@@ -116,6 +123,7 @@ class _Run:
             while self._active:
                 self._end(self._active[0], interrupted=True)
             self._selector.close()
+            self._end_forks()
             self._release_database()
         return [self._results[plan.module] for plan in self._plans]
 
@@ -125,7 +133,7 @@ class _Run:
             return
         url = _create_database(plan) if plan.database else None
         try:
-            job = RunningJob(plan, self._settings, url, self._html)
+            job = RunningJob(plan, self._settings, url, self._html, self._forks)
         except BaseException:
             if url is not None:
                 self._drop_database(plan, url)
@@ -171,6 +179,12 @@ class _Run:
             database.drop_scratch(url)
         except DatabaseError as error:
             self._say("warning", plan, message=f"its scratch database was not dropped: {error}")
+
+    def _end_forks(self) -> None:
+        if self._forks is not None:
+            self._forks.close()
+            if self._forks.problem is not None:
+                self._say("warning", self._plans[0], message=self._forks.problem)
 
     def _release_database(self) -> None:
         if any(plan.database and plan.problem is None for plan in self._plans):

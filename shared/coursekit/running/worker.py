@@ -10,15 +10,20 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import sys
 import threading
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from coursekit import notebooks
 from coursekit.running import processes as running_processes
 from coursekit.running.tracebacks import cell_frames, error_text, failing_line
+from coursekit.zygote import Zygote
+
+if TYPE_CHECKING:
+    from coursekit.running.engine import Session
 
 MESSAGE_LIMIT_CHARACTERS = 4_000
 START_TIMEOUT_SECONDS = 60
@@ -33,6 +38,8 @@ class Job:
     partial_html: str | None
     folder: str
     events: int
+    kernels: int | None = None  # a socket to the process to fork the kernel from
+    forks_token: str | None = None  # carried by everything that was forked in this run
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -50,14 +57,16 @@ class _Reports:
         self._stream.flush()
 
 
-def _end_with_the_parent() -> None:
+def _end_with_the_parent(forks_token: str | None) -> None:
     token = os.environ[running_processes.TOKEN_VARIABLE]
     private = os.environ["JUPYTER_RUNTIME_DIR"]  # made for this run, with its sockets and its log
 
     def watch() -> None:
         while os.read(0, 1):
             pass
-        running_processes.end_all(token, {os.getpid()})
+        running_processes.end_all(token, {os.getpid(), *running_processes.kernel_sessions})
+        if forks_token is not None:  # with its owner, the run's fork server and all that came from it have to go
+            running_processes.end_all(forks_token)
         shutil.rmtree(private, ignore_errors=True)
         os._exit(1)
 
@@ -73,7 +82,7 @@ def execute(job: Job, reports: _Reports) -> dict[str, Any]:
 
     from coursekit.running import engine as running_engine
 
-    session = running_engine.Session(reports.send)
+    session = running_engine.Session(reports.send, _zygote(job))
     try:
         papermill.execute_notebook(
             job.notebook, job.partial, engine_name=running_engine.register(), kernel_name="python3", cwd=job.folder,
@@ -82,15 +91,28 @@ def execute(job: Job, reports: _Reports) -> dict[str, Any]:
     except PapermillExecutionError:
         pass  # it also complains of errors in cells tagged raises-exception; `_failed_cell` knows better
     except DeadKernelError:
-        return {"status": "kernel-died", "message": f"the kernel died: {session.kernel_exit()}"}
+        return _kernel_died(session)
     except Exception as error:  # noqa: BLE001  (whatever it is, the parent has to hear of it)
         message = f"the notebook could not be executed: {type(error).__name__}: {error}"
         return {"status": "failed", "message": message[:MESSAGE_LIMIT_CHARACTERS]}
+    if session.lost_its_kernel():
+        return _kernel_died(session)
     failure = _failed_cell(session.notebook)
     if failure is not None:
         return {"status": "failed", "failure": failure, "message": f"{failure['error']}: {failure['message']}"}
     _drop_markers(job.partial)
     return {"status": "ok", "message": ""}
+
+
+def _kernel_died(session: Session) -> dict[str, Any]:
+    return {"status": "kernel-died", "message": f"the kernel died: {session.kernel_exit()}"}
+
+
+def _zygote(job: Job) -> Zygote | None:
+    if job.kernels is None:
+        return None
+    os.set_inheritable(job.kernels, False)
+    return Zygote(socket.socket(fileno=job.kernels))
 
 
 def _failed_cell(notebook: Any) -> dict[str, Any] | None:
@@ -134,7 +156,7 @@ def _write_html(notebook: str, target: str) -> None:
 def main(arguments: list[str]) -> int:
     job = Job(**json.loads(arguments[0]))
     reports = _Reports(job.events)
-    _end_with_the_parent()
+    _end_with_the_parent(job.forks_token)
     reports.send("verdict", **execute(job, reports))
     if job.partial_html and Path(job.partial).exists():
         try:

@@ -1,0 +1,87 @@
+"""The learner's side: runs the learner's cells and answers the judge's calls. Everything here may be subverted.
+
+Nothing in this process is secret: it has the learner's text, what the source notebook gives openly, and whatever the
+judge hands to a function while it calls it.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import socket
+import sys
+from contextlib import suppress
+from typing import Any
+
+from coursekit.grading.judging.cells import Runner, error_output
+from coursekit.grading.judging.peer import Peer
+from coursekit.grading.judging.values import CannotCross, Encoder
+
+
+def main(args: dict[str, Any], files: list[int]) -> int:
+    """Serve one judge over `files[0]`; returns when it closes the channel."""
+    sock = socket.socket(fileno=files[0])
+    sock.set_inheritable(False)
+    sys.path[:] = [path for path in sys.path if path not in ("", os.getcwd())]
+    runner = Runner(args["output_kb"])
+    peer = Peer(sock, runner.namespace, trusts_other=True, keeps_own_classes=True)
+    peer.control = _Control(runner, peer)
+    peer.serve_main()
+    return 0
+
+
+class _Control:
+    """What the judge asks for besides calls."""
+
+    def __init__(self, runner: Runner, peer: Peer) -> None:
+        self._runner = runner
+        self._peer = peer
+
+    def __call__(self, op: str, details: dict[str, Any]) -> Any:
+        match op:
+            case "run":
+                return self._run(details["source"], details["id"])
+            case "names":
+                return self._names(details["names"])
+        return None
+
+    def _run(self, source: str, cell_id: str) -> dict[str, Any]:
+        try:
+            result = self._runner.run(source, cell_id)
+        except BaseException as problem:  # noqa: BLE001  SystemExit ends a kernel's cell, not its process
+            return {"outputs": [error_output(problem)], "error": error_output(problem), "value": None}
+        shown = error_output(result.error) if result.error is not None else None
+        value = result.value if isinstance(result.value, (bool, int, float, str)) else None
+        return {"outputs": result.outputs, "error": shown, "value": value}
+
+    def _names(self, names: list[str]) -> dict[str, Any]:
+        """The values of the contract's names, as far as they exist."""
+        found = {}
+        for name in names:
+            if name in self._runner.namespace:
+                with suppress(CannotCross):
+                    found[name] = Encoder(self._peer).encode(self._runner.namespace[name])
+        return found
+
+
+def limit(limits: dict[str, Any], own_user: bool) -> None:
+    """Bound this process and all that it will start. `own_user`: the number of processes can be bounded as well."""
+    megabyte = 1024 * 1024
+    present = 0
+    with suppress(OSError), open("/proc/self/statm", encoding="ascii") as statm:
+        present = int(statm.read().split()[0]) * resource.getpagesize()
+    wanted = {
+        resource.RLIMIT_CORE: 0,
+        resource.RLIMIT_FSIZE: limits["disk_mb"] * megabyte,
+        resource.RLIMIT_NOFILE: 512,
+        resource.RLIMIT_CPU: int(limits["notebook_seconds"]) + 30,
+    }
+    if present:
+        wanted[resource.RLIMIT_AS] = present + (limits["memory_mb"] + 1024) * megabyte
+    if own_user and hasattr(resource, "RLIMIT_NPROC"):
+        wanted[resource.RLIMIT_NPROC] = limits["processes"] + 64
+    for what, most in wanted.items():
+        with suppress(ValueError, OSError):
+            _, hard = resource.getrlimit(what)
+            value = most if hard == resource.RLIM_INFINITY else min(most, hard)
+            resource.setrlimit(what, (value, value))
