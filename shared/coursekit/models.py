@@ -130,9 +130,7 @@ def serve_privately(admin_key: str) -> SimServer:
     return _server
 
 
-def simulated_server(
-    where: settings.Settings, course: manifest.Manifest, port: int = 0, **options: Any
-) -> SimServer:
+def simulated_server(where: settings.Settings, course: manifest.Manifest, port: int = 0, **options: Any) -> SimServer:
     """Start a simulated endpoint whose language model has read the course's corpus; `options` as SimServer's.
 
     Raises:

@@ -18,12 +18,12 @@ from coursekit import manifest, settings, workspace
 if TYPE_CHECKING:
     from coursekit.benchmarks import Measurement
     from coursekit.diagnosis import Finding
-    from coursekit.grading.audit import Entry, Run
     from coursekit.grading.autograde import Report
+    from coursekit.grading.recording.audit import Entry, Run
+    from coursekit.grading.reporting.similarity import Pair
+    from coursekit.grading.reporting.statistics import Statistics
     from coursekit.grading.results import Finding as SubmissionFinding
     from coursekit.grading.results import Grade
-    from coursekit.grading.similarity import Pair
-    from coursekit.grading.statistics import Statistics
 
 _MARKS = {"passed": "[green]✓[/]", "failed": "[red]✗[/]", "stale": "[yellow]↻[/]", "not run": "[dim]·[/]"}
 

@@ -7,7 +7,6 @@ keeps the admin routes away from other machines.
 from __future__ import annotations
 
 import asyncio
-import functools
 import logging
 import socket
 import threading
@@ -92,9 +91,10 @@ class SimServer:
             raise
         app = App(self._engine, self._settings, self._drop)
         logging.getLogger("uvicorn.error").addHandler(_QUIET)
+        self._protocol_class = self._protocol()
         config = self._config = uvicorn.Config(
             app,
-            http=self._protocol(),
+            http=self._protocol_class,
             loop="asyncio",
             ws="none",
             lifespan="off",
@@ -133,10 +133,12 @@ class SimServer:
         loop, server = self._loop, self._server
         if loop is None or server is None:
             raise ServerStartError("the server is not running; call start() first")
-        factory = functools.partial(
-            self._config.http_protocol_class, config=self._config, server_state=server.server_state, app_state={}
-        )
-        asyncio.run_coroutine_threadsafe(loop.create_server(factory, sock=listener), loop).result(_START_TIMEOUT_S)
+        config, protocol = self._config, self._protocol_class
+
+        def connect() -> asyncio.Protocol:
+            return protocol(config=config, server_state=server.server_state, app_state={})
+
+        asyncio.run_coroutine_threadsafe(loop.create_server(connect, sock=listener), loop).result(_START_TIMEOUT_S)
 
     def __enter__(self) -> SimServer:
         return self.start()

@@ -8,8 +8,8 @@ import nbformat
 from nbformat import NotebookNode
 
 from coursekit import notebooks
-from coursekit.grading.course_cells import course_cells
-from coursekit.grading.intake import read_bytes
+from coursekit.grading.intake.reading import read_bytes
+from coursekit.grading.rebuilding.course_cells import course_cells
 from tests.notebook_files import code, nbgrader_metadata
 
 ANSWERS = {

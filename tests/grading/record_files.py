@@ -14,7 +14,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell, new_output
 
 from coursekit import manifest, notebooks, settings
-from coursekit.grading.record import Recorder
+from coursekit.grading.recording.record import Recorder
 from coursekit.grading.results import CheckGrade, Finding, Grade
 from tests import notebook_files
 

@@ -17,7 +17,7 @@ import pytest
 
 from coursekit import database
 from coursekit.errors import DatabaseError
-from coursekit.grading.databases import GradingServer, Submission, learner_url_for
+from coursekit.grading.databases.grading_server import GradingServer, Submission, learner_url_for
 from coursekit.postgres import urls as postgres_urls
 from coursekit.postgres.process import running_postmaster
 
@@ -347,7 +347,7 @@ def test_two_workers_have_nothing_in_common(cache: Path) -> None:
 OWNER = """
 import os, sys, time
 from pathlib import Path
-from coursekit.grading.databases import GradingServer
+from coursekit.grading.databases.grading_server import GradingServer
 server = GradingServer(Path(sys.argv[1])); server.start()
 with server.submission() as database:
     child = os.fork()  # must not keep the server alive

@@ -16,8 +16,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coursekit.grading import intake
-from coursekit.grading.intake import Intake, find_submission, read_bytes, read_file
+from coursekit.grading.intake import reading as intake
+from coursekit.grading.intake.reading import Intake, find_submission, read_bytes, read_file
 from tests import notebook_files
 
 SOURCES = [cell.source for cell in notebook_files.first_module()]

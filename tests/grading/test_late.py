@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from coursekit.grading import late, timestamps
+from coursekit.grading.recording import late, timestamps
 from coursekit.manifest import Late
 
 DUE = datetime(2026, 3, 28, 17)  # 18:00 in Berlin, the evening before the clocks go forward

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from nbformat import NotebookNode
 
 from coursekit import manifest, notebooks
-from coursekit.grading.rebuild import Rebuilt, Step, rebuild
+from coursekit.grading.rebuilding.rebuild import Rebuilt, Step, rebuild
 from coursekit.settings import Settings
 from tests.grading.rebuild_course import ANSWERS, cell_of, release, solved, source, submitted
 from tests.notebook_files import code, nbgrader_metadata

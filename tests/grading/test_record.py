@@ -22,8 +22,9 @@ from traitlets.config import Config
 
 from coursekit import manifest, notebooks, settings
 from coursekit.errors import GradingError
-from coursekit.grading import audit, autograded, release, submitting
+from coursekit.grading import release
 from coursekit.grading.nbgrader_settings import configure
+from coursekit.grading.recording import audit, autograded, submitting
 from coursekit.grading.results import Finding
 from tests import notebook_files
 from tests.grading import record_files
@@ -361,7 +362,7 @@ def test_a_gradebook_that_stays_locked_fails_one_student_and_the_others_go_on(ro
 
 def test_two_graders_at_once_are_refused_and_a_dead_ones_lock_is_taken_over(root: Path) -> None:
     lock = settings.load().grading_dir / "grading.lock"
-    code = "import sys, pathlib\nfrom coursekit.grading.locking import only_grader\n"
+    code = "import sys, pathlib\nfrom coursekit.grading.recording.locking import only_grader\n"
     code += "with only_grader(pathlib.Path(sys.argv[1])): pass"
     with recording():
         with pytest.raises(GradingError, match="this process"), recording():

@@ -19,7 +19,8 @@ from rich.console import Console
 
 from coursekit import manifest, settings, tables
 from coursekit.errors import GradingError
-from coursekit.grading import audit, exports, feedback, similarity, statistics
+from coursekit.grading.recording import audit
+from coursekit.grading.reporting import exports, feedback, similarity, statistics
 from coursekit.grading.results import CheckGrade, Finding
 from tests.conftest import ROOT
 from tests.grading import record_files

@@ -9,8 +9,8 @@ import pytest
 from IPython.core.inputtransformer2 import TransformerManager
 
 from coursekit import manifest, notebooks, settings
-from coursekit.grading import code_names
-from coursekit.grading.rebuild import Rebuilt, rebuild
+from coursekit.grading.rebuilding import code_names
+from coursekit.grading.rebuilding.rebuild import Rebuilt, rebuild
 from tests.grading.rebuild_course import cell_of, solved, source, submitted
 from tests.notebook_files import code
 

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from coursekit import manifest, settings
 from coursekit.errors import GradingError
-from coursekit.grading import intake
+from coursekit.grading.intake import reading as intake
 from coursekit.grading.isolation import backends
-from coursekit.grading.record import Recorded, Recorder
+from coursekit.grading.recording.record import Recorded, Recorder
 from coursekit.grading.results import CheckGrade, Finding, Grade
 from coursekit.grading.schedulers import Scheduler, local, over_dask
 from coursekit.grading.station import Submitted

@@ -30,7 +30,7 @@ def configure(config: Config, grading_dir: Path | None = None, release_dir: Path
     from nbgrader.coursedir import CourseDirectory
     from nbgrader.preprocessors import ClearSolutions
 
-    from coursekit.grading.late import CourseLatePenalty
+    from coursekit.grading.recording.late import CourseLatePenalty
     from coursekit.grading.stubs import NamedStubs
 
     _put_scripts_on_path()

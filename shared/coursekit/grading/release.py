@@ -15,8 +15,8 @@ from traitlets.config import Config
 
 from coursekit import manifest, notebooks, settings
 from coursekit.errors import GradingError
-from coursekit.grading import gradebooks
 from coursekit.grading.nbgrader_settings import configure
+from coursekit.grading.recording import gradebooks
 
 _EXCEPTION = re.compile(r"^(?:\w+\.)*\w*(?:Error|Exception|Died|Dead\w*|Timeout): .+$", re.MULTILINE)
 _MARKERS = {

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from coursekit import manifest, settings
 from coursekit.errors import GradingError
-from coursekit.grading import exports
-from coursekit.grading import feedback as feedback_module
+from coursekit.grading.reporting import exports
+from coursekit.grading.reporting import feedback as feedback_module
 
 
 def feedback(where: settings.Settings, module: manifest.Module) -> list[Path]:

@@ -140,7 +140,7 @@ class Station:
             self._private = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="course-station-")))
             self._server = None
             if self._module.database:
-                from coursekit.grading.databases import GradingServer
+                from coursekit.grading.databases.grading_server import GradingServer
 
                 limits = self._course.grading.limits
                 server = GradingServer(self._where.state_dir / "cache", disk_mb=limits.disk_mb, memory_mb=1024)

@@ -14,8 +14,8 @@ from pathlib import Path
 from traitlets.config import Config
 
 from coursekit import manifest, notebooks, settings
-from coursekit.grading import gradebooks
 from coursekit.grading.nbgrader_settings import configure
+from coursekit.grading.recording import gradebooks
 from coursekit.grading.release import generate_assignment, log_reason
 from coursekit.grading.results import CheckGrade, Grade
 

@@ -337,7 +337,7 @@ def _alarm(seconds: float) -> Iterator[None]:
 def _know_addresses(base_url: str | None, database: dict[str, str] | None) -> None:
     """Give the learner's side its own credentials, and take from it only addresses that are ours."""
     if database is not None:
-        from coursekit.grading.databases import learner_url_for
+        from coursekit.grading.databases.grading_server import learner_url_for
 
         addresses.translate_postgres = learner_url_for
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from coursekit import notebooks
-from coursekit.grading import intake
-from coursekit.grading.rebuild import Rebuilt, rebuild
+from coursekit.grading.intake import reading as intake
+from coursekit.grading.rebuilding.rebuild import Rebuilt, rebuild
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode

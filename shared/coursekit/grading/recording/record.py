@@ -28,13 +28,22 @@ from traitlets.config import Config
 
 from coursekit import __version__, manifest, notebooks, settings
 from coursekit.errors import GradingError
-from coursekit.grading import autograded, environment, gradebooks, late, registering, scoring, submitting, timestamps
-from coursekit.grading.audit import FILE_NAME, Audit, Entry
-from coursekit.grading.environment import hash_of, source_path
-from coursekit.grading.locking import only_grader
 from coursekit.grading.nbgrader_settings import configure
+from coursekit.grading.recording import (
+    autograded,
+    environment,
+    gradebooks,
+    late,
+    registering,
+    scoring,
+    submitting,
+    timestamps,
+)
+from coursekit.grading.recording.audit import FILE_NAME, Audit, Entry
+from coursekit.grading.recording.environment import hash_of, source_path
+from coursekit.grading.recording.locking import only_grader
+from coursekit.grading.recording.transactions import PATIENCE_SECONDS, GradebookFile
 from coursekit.grading.results import CheckGrade, Finding, Grade
-from coursekit.grading.transactions import PATIENCE_SECONDS, GradebookFile
 
 
 @dataclass(frozen=True)

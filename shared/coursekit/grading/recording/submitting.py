@@ -16,7 +16,7 @@ from nbgrader import api, utils
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from coursekit.grading.registering import add_rows
+from coursekit.grading.recording.registering import add_rows
 
 Penalty = Callable[
     [float, datetime | None, datetime | None], float | None

@@ -10,7 +10,7 @@ import json
 import re
 from typing import Any
 
-from coursekit.grading.decoding import INSTEAD, Refused, what_it_is
+from coursekit.grading.intake.decoding import INSTEAD, Refused, what_it_is
 
 MAX_DEPTH = 200
 MAX_WEIGHT = 3_000_000  # values, containers counted thrice: about 200 MB of Python objects

@@ -21,9 +21,9 @@ from nbgrader import utils
 from nbgrader.preprocessors import ClearHiddenTests
 
 from coursekit import notebooks
-from coursekit.grading import sanitizing
+from coursekit.grading.recording import sanitizing
+from coursekit.grading.recording.timestamps import FILE_NAME
 from coursekit.grading.results import CheckGrade
-from coursekit.grading.timestamps import FILE_NAME
 
 FILE_MODE = 0o444  # nbgrader's own: nobody edits a graded notebook by accident
 MAX_MESSAGE_CHARS = 20_000

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from coursekit import notebooks
-from coursekit.grading.course_cells import CourseCell
-from coursekit.grading.matching import LearnerCell
+from coursekit.grading.rebuilding.course_cells import CourseCell
+from coursekit.grading.rebuilding.matching import LearnerCell
 from coursekit.grading.results import Finding
 
 _FIELDS = ("grade", "solution", "locked", "task", "points")

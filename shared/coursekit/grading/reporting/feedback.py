@@ -1,6 +1,6 @@
 """Feedback pages: nbgrader's own layout and folder, made from the graded notebooks that are in place.
 
-Those hold no hidden tests and no scripts (see `coursekit.grading.autograded`). As a second fence each page carries a content
+Those hold no hidden tests and no scripts (see `coursekit.grading.recording.autograded`). As a second fence each page carries a content
 security policy that lets only the scripts of nbgrader's own page header run, whatever stands in the body.
 """
 
@@ -25,10 +25,10 @@ from traitlets.config import Config
 
 from coursekit import manifest, settings
 from coursekit.errors import GradingError
-from coursekit.grading import audit as audit_module
-from coursekit.grading import autograded
-from coursekit.grading.audit import Entry
 from coursekit.grading.nbgrader_settings import configure
+from coursekit.grading.recording import audit as audit_module
+from coursekit.grading.recording import autograded
+from coursekit.grading.recording.audit import Entry
 
 _SCRIPT = re.compile(r"<script\b([^>]*)>(.*?)</script>", re.DOTALL | re.IGNORECASE)
 _SRC = re.compile(r"""src\s*=\s*["']([^"'?]+)""")

@@ -1,14 +1,14 @@
 """Merge-conflict markers that git left between a notebook's lines: both sides as texts of their own.
 
 A line of valid JSON never begins with `<<<<<<<`, so a marker at a line's start is git's. Splits text only; whether the
-sides agree is for `intake` to say.
+sides agree is for `reading` to say.
 """
 
 from __future__ import annotations
 
 import re
 
-from coursekit.grading.decoding import Refused
+from coursekit.grading.intake.decoding import Refused
 
 _MARKED = re.compile(r"^<{7}(?: |\r?$)", re.MULTILINE)
 

@@ -5,7 +5,7 @@
             grade(database.learner, database.judge)              # two URLs, for the two sides
 
 The server listens on a Unix socket in a folder of its own and believes nobody without a password. It is never the
-course's or the instructor's. A guard process (`database_guard`) ends it when the worker is gone, however that ended.
+course's or the instructor's. A guard process (`guard`) ends it when the worker is gone, however that ended.
 What a learner's role can reach is its own databases: everything else belongs to a superuser whose password only this
 process knows. Its sessions end and it cannot log in again when its databases outgrow their limit.
 """
@@ -21,11 +21,11 @@ import psycopg
 from psycopg import sql
 
 from coursekit.errors import DatabaseError
-from coursekit.grading.database_dropping import Dropper
-from coursekit.grading.database_logins import Logins, learner_url_for
-from coursekit.grading.database_server import PORT, PrivateServer
-from coursekit.grading.database_submission import Submission
-from coursekit.grading.database_template import template_database
+from coursekit.grading.databases.dropping import Dropper
+from coursekit.grading.databases.logins import Logins, learner_url_for
+from coursekit.grading.databases.private_server import PORT, PrivateServer
+from coursekit.grading.databases.submission import Submission
+from coursekit.grading.databases.template import template_database
 from coursekit.postgres import setup as postgres_setup
 from coursekit.postgres import urls as postgres_urls
 

@@ -16,7 +16,7 @@ import psycopg
 from psycopg import sql
 
 from coursekit.errors import DatabaseError
-from coursekit.grading.database_logins import Logins, learner_url_for
+from coursekit.grading.databases.logins import Logins, learner_url_for
 
 _LOOK_SECONDS = 0.2
 _MB = 1024 * 1024

@@ -1,7 +1,7 @@
 """One Postgres from the prepared data directory: copied, started, and gone with its owner, however that ends.
 
 It listens on a Unix socket in a folder of its own and believes nobody without a password. A guard process
-(`database_guard`) is its parent and ends it when the owner has ended. What stands in it is `databases`' business.
+(`guard`) is its parent and ends it when the owner has ended. What stands in it is `grading_server`' business.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ import psycopg
 from psycopg import sql
 
 from coursekit.errors import DatabaseError
-from coursekit.grading import database_guard
-from coursekit.grading.database_template import copy_tree, ensure_template, template_database
+from coursekit.grading.databases import guard as database_guard
+from coursekit.grading.databases.template import copy_tree, ensure_template, template_database
 from coursekit.postgres import account as postgres_account
 from coursekit.postgres import setup as postgres_setup
 

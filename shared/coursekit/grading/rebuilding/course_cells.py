@@ -12,8 +12,8 @@ from functools import cached_property
 from nbformat import NotebookNode, from_dict
 
 from coursekit import notebooks
-from coursekit.grading import code_names
-from coursekit.grading.code_names import Names
+from coursekit.grading.rebuilding import code_names
+from coursekit.grading.rebuilding.code_names import Names
 
 _LIKENESS = 0.5  # share of lines in common from which a text belongs to a cell
 

@@ -15,9 +15,9 @@ from nbformat import NotebookNode
 
 from coursekit import notebooks
 from coursekit.errors import ExportError
-from coursekit.grading import code_names
-from coursekit.grading.code_names import Names
-from coursekit.grading.course_cells import CourseCell, lines, squashed
+from coursekit.grading.rebuilding import code_names
+from coursekit.grading.rebuilding.code_names import Names
+from coursekit.grading.rebuilding.course_cells import CourseCell, lines, squashed
 
 _TELLING_CHARS = 30  # a shorter text may stand twice by chance
 

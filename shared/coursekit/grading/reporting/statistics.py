@@ -17,10 +17,10 @@ from traitlets.config import Config
 
 from coursekit import manifest, settings
 from coursekit.errors import GradingError
-from coursekit.grading import audit as audit_module
-from coursekit.grading import registering, scoring
-from coursekit.grading.audit import Entry
 from coursekit.grading.nbgrader_settings import configure
+from coursekit.grading.recording import audit as audit_module
+from coursekit.grading.recording import registering, scoring
+from coursekit.grading.recording.audit import Entry
 from coursekit.grading.results import CheckGrade
 
 if TYPE_CHECKING:

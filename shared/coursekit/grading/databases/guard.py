@@ -1,6 +1,6 @@
-"""`python -I -S database_guard.py <job as JSON>`: be the parent of one Postgres, and end it when the owner is gone.
+"""`python -I -S guard.py <job as JSON>`: be the parent of one Postgres, and end it when the owner is gone.
 
-Started by `coursekit.grading.databases`. Standard input is the lifeline: when it ends, however the owner ended, the
+Started by `coursekit.grading.databases.grading_server`. Standard input is the lifeline: when it ends, however the owner ended, the
 server and every process of it are killed and their folder is removed. When the server ends by itself, the file `ended`
 in that folder gets its exit code. Only the standard library: this process waits beside every worker, and is small.
 """

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from coursekit import notebooks
-from coursekit.grading.decoding import INSTEAD, Refused
-from coursekit.grading.parsing import parse
+from coursekit.grading.intake.decoding import INSTEAD, Refused
+from coursekit.grading.intake.parsing import parse
 from coursekit.grading.results import Finding
 
 notebooks.import_nbformat()

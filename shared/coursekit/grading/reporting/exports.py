@@ -22,9 +22,9 @@ from sqlalchemy.orm import Session, selectinload
 
 from coursekit import manifest, settings
 from coursekit.errors import GradingError
-from coursekit.grading import audit as audit_module
-from coursekit.grading.audit import Entry
-from coursekit.grading.transactions import GradebookFile
+from coursekit.grading.recording import audit as audit_module
+from coursekit.grading.recording.audit import Entry
+from coursekit.grading.recording.transactions import GradebookFile
 
 Shape = Literal["nbgrader", "json", "canvas", "moodle"]
 NBGRADER_COLUMNS = (

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 
-from coursekit.grading.locking import who
+from coursekit.grading.recording.locking import who
 from coursekit.grading.results import CheckGrade, Finding
 
 FILE_NAME = "audit.db"
@@ -63,7 +63,7 @@ class Entry:
     """One recorded submission.
 
     `points` are the automatic ones that stand in the gradebook; `error` is why this file got none of its own, in which case
-    `points` may still be those of an earlier file (see `coursekit.grading.record`).
+    `points` may still be those of an earlier file (see `coursekit.grading.recording.record`).
     """
 
     student: str

@@ -17,8 +17,8 @@ from nbformat import NotebookNode
 
 from coursekit import notebooks
 from coursekit.errors import ExportError
-from coursekit.grading import code_names
-from coursekit.grading.code_names import Names
+from coursekit.grading.rebuilding import code_names
+from coursekit.grading.rebuilding.code_names import Names
 
 _EXTENSION = re.compile(r"^[ \t]*%(?:load_ext|reload_ext|matplotlib|autoreload)\b", re.MULTILINE)
 _ALWAYS = frozenset(dir(builtins)) | {

@@ -12,9 +12,9 @@ from typing import Literal
 
 from nbformat import NotebookNode, from_dict
 
-from coursekit.grading import slicing, tampering
-from coursekit.grading.course_cells import CourseCell, course_cells
-from coursekit.grading.matching import LearnerCell, match
+from coursekit.grading.rebuilding import slicing, tampering
+from coursekit.grading.rebuilding.course_cells import CourseCell, course_cells
+from coursekit.grading.rebuilding.matching import LearnerCell, match
 from coursekit.grading.results import Finding
 
 StepKind = Literal["text", "given", "solution", "own", "check"]
@@ -54,7 +54,7 @@ def rebuild(source: NotebookNode, submitted: NotebookNode, *, execute: Literal["
 
     Args:
         source: the instructor's notebook, with solutions and hidden tests between their markers.
-        submitted: a notebook from `intake`.
+        submitted: a notebook from `reading`.
         execute: "needed" leaves out what no check depends on (see `slicing`).
     """
     course = course_cells(source)

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from coursekit import notebooks
-from coursekit.grading import conflicts, repairs
-from coursekit.grading.decoding import INSTEAD, Refused, decode
-from coursekit.grading.parsing import parse
+from coursekit.grading.intake import conflicts, repairs
+from coursekit.grading.intake.decoding import INSTEAD, Refused, decode
+from coursekit.grading.intake.parsing import parse
 from coursekit.grading.results import Finding
 
 if TYPE_CHECKING:

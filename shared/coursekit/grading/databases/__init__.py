@@ -1,0 +1,1 @@
+"""A Postgres of its own for graded code: prepared, copied, guarded, one database per submission."""
