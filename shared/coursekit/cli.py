@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -27,6 +28,20 @@ Isolation = Annotated[
     typer.Option(help="Where learners' code runs: auto, docker, podman, bwrap, namespaces or plain (not isolated)."),
 ]
 STUDY, TEACH, BUILD = "Study", "Teach", "Build"
+
+
+class ExportShape(StrEnum):
+    """The columns of an exported gradebook."""
+
+    nbgrader = "nbgrader"
+    json = "json"
+    canvas = "canvas"
+    moodle = "moodle"
+
+
+def _short(path: Path, where: settings.Settings) -> Path:
+    """The path from the course's root where it lies below it."""
+    return path.relative_to(where.root) if path.is_relative_to(where.root) else path
 
 
 def main() -> None:
@@ -246,30 +261,73 @@ def grade(
 
 
 @app.command(rich_help_panel=TEACH)
-def feedback(module: OneModule) -> None:
-    """Write feedback pages for every graded submission of MODULE to .course/grading/feedback/.
+def feedback(
+    module: OneModule,
+    student: Annotated[list[str] | None, typer.Option(help="Only this student; may be repeated.")] = None,
+) -> None:
+    """Write feedback pages for every graded submission of MODULE to .course/grading/feedback/. They show no hidden test.
 
     Example:  course feedback m01
     """
-    from coursekit.grading import report
+    from coursekit import tables
+    from coursekit.grading.reporting import feedback as feedback_module
 
     where, course = _course()
-    for path in report.feedback(where, course.module(module)):
-        print(f"wrote {path.relative_to(where.root)}")
+    chosen = course.module(module)
+    graded = list(where.grading_dir.glob(f"autograded/*/{chosen.id}/{chosen.id}.ipynb"))
+    with tables.progress(f"feedback for {chosen.id}", len(student or graded)) as step:
+        pages = feedback_module.write(where, chosen, list(student or []), on_page=lambda _: step())
+    for page in pages:
+        print(f"no page for {page.student}: {page.problem}" if page.problem else f"wrote {_short(page.path, where)}")
+    sys.exit(1 if any(page.problem for page in pages) else 0)
 
 
 @app.command("export-grades", rich_help_panel=TEACH)
 def export_grades(
-    target: Annotated[Path, typer.Argument(help="The CSV file to write.")] = Path("grades.csv"),
+    target: Annotated[Path, typer.Argument(help="The file to write.")] = Path("grades.csv"),
+    shape: Annotated[ExportShape, typer.Option(help="Columns as this system reads them.")] = ExportShape.nbgrader,
+    module: Annotated[list[str] | None, typer.Option(help="Only this module; may be repeated.")] = None,
 ) -> None:
-    """Write the gradebook as CSV, one row per student and module, in nbgrader's own columns.
+    """Write the gradebook as a file: nbgrader's own CSV, JSON, or CSV for Canvas or Moodle.
 
-    Example:  course export-grades grades.csv
+    Example:  course export-grades grades.csv   |   course export-grades m01.csv --shape moodle --module m01
     """
-    from coursekit.grading import report
+    from coursekit.grading.reporting import exports
 
-    where, _ = _course()
-    print(f"wrote {report.export_grades(where, target.resolve())} rows to {target}")
+    where, course = _course()
+    modules = [course.module(name) for name in module or []]
+    rows = exports.write(where, target.resolve(), shape=shape.value, modules=modules)
+    print(f"wrote {rows} rows to {target}")
+
+
+@app.command(rich_help_panel=TEACH)
+def insights(
+    module: OneModule,
+    threshold: Annotated[
+        float, typer.Option(min=0.1, max=1.0, help="From which share of equal code a pair of solutions is shown.")
+    ] = 0.6,
+) -> None:
+    """Look at a graded class: what each check is worth, what goes wrong most, similar solutions, tampering, the last runs.
+
+    Example:  course insights m01 --threshold 0.8
+    """
+    from coursekit import tables
+    from coursekit.grading.recording import audit
+    from coursekit.grading.reporting import similarity, statistics
+
+    where, course = _course()
+    chosen = course.module(module)
+    found = statistics.of_module(where, chosen)
+    tables.show(tables.statistics(found))
+    picture = where.grading_dir / f"{chosen.id}-statistics.png"
+    statistics.figure(found).savefig(picture)
+    print(f"as a picture: {_short(picture, where)}\n\nsimilar solutions")
+    tables.show(tables.similarity(similarity.of_module(where, chosen, threshold=threshold)))
+    with audit.reading(where.grading_dir) as log:
+        print("\ntampering")
+        tables.show(tables.submission_findings(audit.findings(log.latest(chosen.id), ["tamper"])))
+        print("\nthe last runs of the grader")
+        tables.show(tables.grading_runs(log.runs()))
 
 
 # ── build ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -294,11 +352,11 @@ def run(
     from coursekit.running import report as running_report
     from coursekit.running import runner as running
 
-    _, course = _course()
+    where, course = _course()
     console = Console()
     with running_report.RunProgress(console) as progress:
         targets = modules or [module.id for module in course.modules]
-        results = running.run(targets, workers=workers, html=html, on_event=progress)
+        results = running.run(targets, workers=workers, html=html, on_event=progress, zygote=where.forks_kernels)
     console.print(running_report.summary_table(results))
     for result in results:
         if not result.ok:

@@ -34,6 +34,7 @@ def examine() -> list[Finding]:
         ("models", _models),
         ("Jupyter kernel", _kernel),
         ("nbgrader", _nbgrader),
+        ("isolation of graded code", _isolation),
     ]
     return [_finding(what, step) for what, step in steps]
 
@@ -112,3 +113,10 @@ def _nbgrader() -> str:
     if shutil.which("alembic") is None:
         raise CourseError("nbgrader needs `alembic` on PATH. Use ./course, which sets PATH, or activate .venv.")
     return f"gradebook under {settings.load().grading_dir}"
+
+
+def _isolation() -> str:
+    from coursekit.grading.isolation import backends
+
+    backend = backends.choose()
+    return f"{backend.name}: {backend.summary}"

@@ -8,6 +8,8 @@ Environment:
     COURSE_PROFILE     which block of `models:` in course.yml to use (default: by OPENAI_BASE_URL)
     COURSE_DATABASE_READY   1: DATABASE_URL names a fresh database, made for this one notebook (set by `course run`)
     COURSE_MODELS_READY     1: OPENAI_BASE_URL names simulated models, served for this one notebook (set by the grader)
+    COURSE_ZYGOTE      0: `course run` starts every kernel from nothing instead of forking it
+    COURSE_GRADING_IMAGE    the image for --isolation docker and podman (default: debian:stable-slim)
     DATABASE_URL       a Postgres with pgvector; without it an embedded server is started
     OPENAI_BASE_URL, OPENAI_API_KEY   any OpenAI-compatible endpoint; without them the simulated one is started
 """
@@ -38,6 +40,8 @@ class Settings:
     database_url: str | None
     database_ready: bool
     models_ready: bool
+    forks_kernels: bool
+    grading_image: str
     openai_base_url: str | None
     openai_api_key: str | None
     profile: str | None
@@ -75,6 +79,8 @@ def load(environ: Mapping[str, str] | None = None, start: Path | None = None) ->
         database_url=env.get("DATABASE_URL") or None,
         database_ready=env.get("COURSE_DATABASE_READY") == "1",
         models_ready=env.get("COURSE_MODELS_READY") == "1",
+        forks_kernels=env.get("COURSE_ZYGOTE") != "0",
+        grading_image=env.get("COURSE_GRADING_IMAGE") or "debian:stable-slim",
         openai_base_url=env.get("OPENAI_BASE_URL") or None,
         openai_api_key=env.get("OPENAI_API_KEY") or None,
         profile=env.get("COURSE_PROFILE") or None,

@@ -86,7 +86,7 @@ def test_shared_never_imports_what_learners_write() -> None:
 @pytest.mark.parametrize(
     ("package", "door"),
     [
-        ("psycopg", ("database.py", "postgres/", "corpus/")),
+        ("psycopg", ("database.py", "postgres/", "corpus/", "grading/databases/", "grading/judging/addresses.py")),
         ("papermill", ("running/",)),
         ("nbgrader", ("grading/",)),
         ("simllm", ("models.py", "benchmarks.py")),

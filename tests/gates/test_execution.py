@@ -35,11 +35,9 @@ def test_the_reference_gets_full_points_and_a_blank_release_none(
         "reference": where.solutions_dir / module.id / f"{module.id}.ipynb",
         "blank": where.notebooks_dir / module.id / f"{module.id}.ipynb",
     }
-    grades = {grade.student: grade for grade in autograde.grade_apart(where, module, submissions)}
+    grades = autograde.grade_apart(where, course, module, submissions, workers=2)
     assert (grades["reference"].error, grades["reference"].failed_checks) == (None, frozenset())
     assert grades["reference"].points == module.points
     assert (grades["blank"].error, grades["blank"].points) == (None, 0)
     assert grades["blank"].failed_checks == frozenset(workspace.check_ids(where, module))
-    assert [
-        c.message for c in grades["blank"].checks if not c.message.startswith("NotImplementedError: " + module.short)
-    ] == []
+    assert [c.message for c in grades["blank"].checks if "is not solved yet" not in c.message] == []

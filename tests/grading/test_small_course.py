@@ -13,9 +13,10 @@ from traitlets.config import Config
 
 from coursekit import manifest, notebooks, settings
 from coursekit.errors import GradingError
-from coursekit.grading import autograde, release, report
+from coursekit.grading import autograde, release
 from coursekit.grading.isolation import backends
 from coursekit.grading.nbgrader_settings import configure
+from coursekit.grading.reporting import exports, feedback
 from tests import notebook_files
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -120,9 +121,9 @@ def test_the_courses_gradebook_serves_feedback_and_export(root: Path) -> None:
         _answer(blank, where.grading_dir / "submitted" / student / module.id / f"{module.id}.ipynb", body)
     reports = autograde.grade_course(where, course, module)
     assert {r.student: r.recorded.points for r in reports if r.recorded} == {"ada": 2, "bob": 0}
-    pages = report.feedback(where, module)
+    pages = [page.path for page in feedback.write(where, module)]
     assert len(pages) == 2 and "1 + 2 = 3" in pages[1].read_text(encoding="utf-8")
-    rows = report.export_grades(where, root / "grades.csv")
+    rows = exports.write(where, root / "grades.csv")
     assert rows == 2
     assert "ada" in (root / "grades.csv").read_text(encoding="utf-8")
 
@@ -133,9 +134,9 @@ def test_what_is_missing_is_named_with_the_place_to_put_it(root: Path) -> None:
     with pytest.raises(GradingError, match="nobody has submitted a1_first"):
         autograde.grade_course(where, course, module)
     with pytest.raises(GradingError, match="course grade a1"):
-        report.feedback(where, module)
+        feedback.write(where, module)
     with pytest.raises(GradingError, match="no gradebook"):
-        report.export_grades(where, root / "grades.csv")
+        exports.write(where, root / "grades.csv")
     (root / "solutions" / "a1_first" / "a1_first.ipynb").write_text("<html>")
     with pytest.raises(Exception, match="not a notebook"):
         release.release(where, [module])

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from coursekit import manifest
+from coursekit import manifest, settings
 from coursekit.grading.isolation import enclosure
 from coursekit.grading.isolation.backends import Backend
 from coursekit.zygote import Zygote
@@ -109,7 +109,7 @@ def container_prefix(
     command += ["--volume", f"{run_dir}:{run_dir}:rw"]
     for name, value in environ.items():
         command += ["--env", f"{name}={value}"]
-    return [*command, os.environ.get("COURSE_GRADING_IMAGE", "debian:stable-slim")]
+    return [*command, settings.load().grading_image]
 
 
 def bubblewrap_prefix(paths: Sequence[str]) -> list[str]:

@@ -12,12 +12,9 @@ The caller keeps the rights to set things up; `shed_rights` gives them up for go
 from __future__ import annotations
 
 import os
-import signal
 import socket
-from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from coursekit.grading.isolation import syscalls
 from coursekit.zygote import die_with_parent
@@ -197,14 +194,3 @@ def _scratch(root: str, disk_mb: int) -> None:
 def _touch(path: str) -> None:
     os.makedirs(os.path.dirname(path), exist_ok=True)
     os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o644))
-
-
-def describe() -> Mapping[str, Any]:
-    """What a process in the enclosure sees; for tests and for the probe."""
-    return {
-        "pid": os.getpid(),
-        "uid": os.getuid(),
-        "root": sorted(os.listdir("/")),
-        "processes": sum(name.isdigit() for name in os.listdir("/proc")),
-        "signal": signal.SIGKILL.value,
-    }
