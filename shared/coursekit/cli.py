@@ -311,7 +311,8 @@ def insights(
 
     Example:  course insights m01 --threshold 0.8
     """
-    from coursekit import tables
+    from coursekit import notebooks, tables, workspace
+    from coursekit.grading.judging import INSIDE_TAG
     from coursekit.grading.recording import audit
     from coursekit.grading.reporting import similarity, statistics
 
@@ -323,6 +324,9 @@ def insights(
     statistics.figure(found).savefig(picture)
     print(f"as a picture: {_short(picture, where)}\n\nsimilar solutions")
     tables.show(tables.similarity(similarity.of_module(where, chosen, threshold=threshold)))
+    weaker = notebooks.tagged_checks(workspace.source_notebook(where, chosen.id), INSIDE_TAG)
+    if weaker:
+        print(f"\njudged in the learner's own process, so weaker: {', '.join(weaker)}")
     with audit.reading(where.grading_dir) as log:
         print("\ntampering")
         tables.show(tables.submission_findings(audit.findings(log.latest(chosen.id), ["tamper"])))

@@ -170,6 +170,12 @@ def is_test(cell: NotebookNode) -> bool:
     return _nbgrader(cell, "grade") is True and _nbgrader(cell, "locked") is True and not is_solution(cell)
 
 
+def tagged_checks(path: Path | None, tag: str) -> list[str]:
+    """The ids of the checks in the notebook at `path` that carry this tag; none where there is no notebook."""
+    cells = [] if path is None else read(path).cells
+    return [str(grade_id(cell)) for cell in cells if is_test(cell) and tag in tags(cell)]
+
+
 def grade_id(cell: NotebookNode) -> str | None:
     """nbgrader's id of the cell, such as `m04-rrf`; None for a cell that nbgrader does not know."""
     value = _nbgrader(cell, "grade_id")

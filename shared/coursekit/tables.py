@@ -94,7 +94,8 @@ def grade(result: Grade) -> RenderableType:
     table.add_column("points", justify="right")
     for check in result.checks:
         mark = _MARKS["passed" if check.passed else "failed"]
-        table.add_row(mark, check.check_id, f"{check.points:g} / {check.max_points:g}")
+        weaker = " [dim](judged beside your code: weaker)[/]" if check.weaker else ""
+        table.add_row(mark, f"{check.check_id}{weaker}", f"{check.points:g} / {check.max_points:g}")
     table.add_section()
     table.add_row("", "total", f"{result.points:g} / {result.max_points:g}")
     unsolved = [check.check_id for check in result.checks if " is not solved yet" in check.message]

@@ -21,6 +21,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import psutil
+
 from coursekit import manifest, messages, settings
 from coursekit.errors import GradingError
 from coursekit.grading import staging
@@ -137,7 +139,7 @@ class Station:
         self._judges.start()  # first: it makes the caches that the cage may only read
         with ExitStack() as stack:
             stack.callback(self._close_cage)
-            self._private = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="course-station-")))
+            self._private = Path(stack.enter_context(_private_folder()))
             self._server = None
             if self._module.database:
                 from coursekit.grading.databases.grading_server import GradingServer
@@ -257,7 +259,7 @@ class Station:
         if self._backend.name != "plain":
             yield cage.home_for(self._backend, self._private)
             return
-        with tempfile.TemporaryDirectory(prefix="course-home-", ignore_cleanup_errors=True) as folder:
+        with tempfile.TemporaryDirectory(dir=self._private, prefix="home-", ignore_cleanup_errors=True) as folder:
             yield folder
 
     # ── the cage ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -288,6 +290,18 @@ class Station:
         if self._cage is not None:
             self._cage.close()
             self._cage = None
+
+
+_FOLDER = "course-station-"
+
+
+def _private_folder() -> tempfile.TemporaryDirectory[str]:
+    """A folder of this process's own; what killed processes have left of theirs is removed first."""
+    for leftover in Path(tempfile.gettempdir()).glob(f"{_FOLDER}*"):
+        owner = leftover.name.removeprefix(_FOLDER).split("-")[0]
+        if owner.isdigit() and not psutil.pid_exists(int(owner)):
+            shutil.rmtree(leftover, ignore_errors=True)
+    return tempfile.TemporaryDirectory(prefix=f"{_FOLDER}{os.getpid()}-", ignore_cleanup_errors=True)
 
 
 def judge_environ(where: settings.Settings) -> dict[str, str]:

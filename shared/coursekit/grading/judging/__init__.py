@@ -11,3 +11,5 @@
 
 Nothing is ever unpickled. See docs/maintainers.md, "Rules for check cells".
 """
+
+INSIDE_TAG = "judge-inside"  # on a check cell: it only works in the learner's own process

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from coursekit import messages
-from coursekit.grading.judging import addresses, exceptions, plan
+from coursekit.grading.judging import INSIDE_TAG, addresses, exceptions, plan
 from coursekit.grading.judging.canaries import Canaries
 from coursekit.grading.judging.cells import CellResult, Runner
 from coursekit.grading.judging.outputs import clean_outputs
@@ -29,7 +29,6 @@ from coursekit.grading.judging.scoring import Score, Stopped, score
 from coursekit.grading.judging.values import CannotCross, Decoder
 from coursekit.zygote import Zygote
 
-INSIDE_TAG = "judge-inside"
 MAX_STARTS = 40
 _GRACE_SECONDS = 1.0
 
