@@ -88,7 +88,8 @@ def grade(result: Grade) -> RenderableType:
     """One learner's result, check by check, with the message of each failure."""
     if result.error:
         return Panel(result.error, title=f"{result.module_id}: not graded", border_style="red")
-    table = Table(box=box.SIMPLE_HEAD, title=f"{result.module_id}, hidden tests included", title_justify="left")
+    title = f"{result.module_id}, hidden tests included"
+    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", min_width=len(title) + 4)
     table.add_column("")
     table.add_column("check")
     table.add_column("points", justify="right")

@@ -60,13 +60,9 @@ class JudgeSource:
         self._lock = threading.Lock()
         self._zygote: Zygote | None = None
 
-    def start(self) -> None:
-        """Start it now; returns when everything is imported.
-
-        Raises:
-            GradingError: it cannot be started.
-        """
-        with self._lock:
+    def prepare(self) -> None:
+        """Start it now, so that the first judge need not wait; an error shows when that one is spawned."""
+        with self._lock, suppress(GradingError):
             self._started()
 
     def _started(self) -> Zygote:
@@ -136,7 +132,6 @@ class Station:
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
-        self._judges.start()  # first: it makes the caches that the cage may only read
         with ExitStack() as stack:
             stack.callback(self._close_cage)
             self._private = Path(stack.enter_context(_private_folder()))
@@ -147,6 +142,7 @@ class Station:
                 limits = self._course.grading.limits
                 server = GradingServer(self._where.state_dir / "cache", disk_mb=limits.disk_mb, memory_mb=1024)
                 self._server = stack.enter_context(server)
+            self._start_both()
             self._stack = stack.pop_all()
         return self
 
@@ -154,6 +150,15 @@ class Station:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stack.close()
+
+    def _start_both(self) -> None:
+        """Start the two processes to fork from, side by side once there are the caches that the cage may only read."""
+        starting = threading.Thread(target=self._judges.prepare, daemon=True)
+        starting.start()
+        if not any(_matplotlib_cache(self._where).iterdir()):
+            starting.join()
+        self._open_cage(self._paths())
+        starting.join()
 
     def grade(self, submitted: Submitted) -> Grade:
         """Grade one submission.
@@ -330,6 +335,7 @@ def _matplotlib_cache(where: settings.Settings) -> Path:
 def _cage_environ(where: settings.Settings) -> dict[str, str]:
     return {
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.defpath]),
+        "PYTHONPATH": os.pathsep.join(cage.package_folders()),
         "LANG": "C.UTF-8",
         "HOME": "/nonexistent",
         "MPLBACKEND": "agg",

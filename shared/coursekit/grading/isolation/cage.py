@@ -68,6 +68,13 @@ def visible_paths(*extra: Path) -> list[str]:
     return [path for path in resolved if not any(path.startswith(other.rstrip("/") + "/") for other in resolved)]
 
 
+def package_folders() -> list[str]:
+    """Where our packages are imported from: a checkout need not be the one that is installed."""
+    found = [spec for name in _PACKAGES if (spec := importlib.util.find_spec(name)) is not None]
+    locations = [place for spec in found for place in spec.submodule_search_locations or []]
+    return list(dict.fromkeys(os.path.dirname(place) for place in locations))
+
+
 def start(
     backend: Backend, paths: list[str], environ: dict[str, str], limits: manifest.Limits, run_dir: Path
 ) -> Zygote:
