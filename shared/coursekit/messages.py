@@ -14,6 +14,7 @@ from typing import Any
 
 MAX_BYTES = 64 * 1024 * 1024
 MAX_FILES = 16
+MAX_PARTS = 8_000_000  # of one message: a few bytes of JSON become a hundred bytes of memory
 
 _LENGTH = struct.Struct(">I")
 
@@ -64,7 +65,10 @@ def receive(sock: socket.socket, *, takes_files: bool = False) -> tuple[Any, lis
     try:
         if size > MAX_BYTES:
             raise BadMessage(f"a message of {size:,} bytes; at most {MAX_BYTES:,} are taken")
-        return json.loads(_exactly(sock, size)), files
+        data = _exactly(sock, size)
+        if size > MAX_PARTS and data.count(b",") + data.count(b"[") + data.count(b"{") > MAX_PARTS:
+            raise BadMessage(f"a message of more than {MAX_PARTS:,} parts")
+        return json.loads(data), files
     except (ValueError, RecursionError) as error:
         close(files)
         raise BadMessage(f"no JSON: {error!s:.200}") from None

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from coursekit.benchmarks import Measurement
     from coursekit.diagnosis import Finding
     from coursekit.grading.autograde import Report
+    from coursekit.grading.bench import GradingRow
+    from coursekit.grading.endurance import Endurance
     from coursekit.grading.recording.audit import Entry, Run
     from coursekit.grading.reporting.similarity import Pair
     from coursekit.grading.reporting.statistics import Statistics
@@ -208,3 +210,37 @@ def benchmarks(rows: Sequence[Measurement]) -> Table:
     for row in rows:
         table.add_row(row.what, row.measured, row.against, f"{row.ratio:.2f}×")
     return table
+
+
+def grading_benchmark(rows: Sequence[GradingRow]) -> Table:
+    """One row per way of grading the same submissions; ratios are against stock nbgrader in the same run."""
+    table = Table(box=box.SIMPLE_HEAD)
+    for name in ("grader", "submissions", "n", "s each", "CPU s each", "stock ÷ this", "MB per worker", "same points"):
+        table.add_column(name, justify="left" if name in ("grader", "submissions") else "right")
+    for row in rows:
+        memory = "–" if row.memory_mb is None else f"{row.memory_mb:.0f}"
+        numbers = (
+            str(row.submissions),
+            f"{row.seconds_each:.2f}",
+            f"{row.cpu_each:.2f}",
+            f"{row.ratio:.1f}×",
+            memory,
+            row.same or "–",
+        )
+        table.add_row(row.how, row.kind, *numbers)
+    return table
+
+
+def endurance(result: Endurance) -> Group:
+    """What a large class and a killed grader came to."""
+    table = Table(box=box.SIMPLE_HEAD, show_header=False)
+    table.add_row(
+        "submissions", f"{result.submissions}, {result.workers} workers, killed {result.kills} times and resumed"
+    )
+    table.add_row("wall time", f"{result.seconds:.0f} s, {result.seconds / result.submissions:.2f} s each")
+    for when, sample in (("first tenth", result.first), ("last tenth", result.last)):
+        table.add_row(f"memory, {when}", f"grader {sample.grader_mb:.0f} MB, its children {sample.stations_mb:.0f} MB")
+    table.add_row("processes left by kills", str(result.left_over))
+    wrong = Text("none" if not result.wrong else ", ".join(result.wrong[:20]), style="red" if result.wrong else "")
+    table.add_row("wrong rows", wrong)
+    return Group(table)

@@ -23,6 +23,7 @@ from simllm.engine import Engine
 from simllm.errors import ServerStartError
 
 HOST = "127.0.0.1"
+MAX_CONNECTIONS = 256  # at the same time; further ones are closed at once, so that a flood leaves us descriptors
 _START_TIMEOUT_S = 30.0
 _KEEP_ALIVE_S = 600  # longer than any client's pool, so that an idle connection is never closed under a request
 
@@ -64,6 +65,7 @@ class SimServer:
         self._settings = Settings(api_key, clock_scale, admin_key)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._connections: dict[Any, asyncio.Transport] = {}
+        self._also: list[asyncio.Server] = []
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
         self._engine: Engine | None = None
@@ -138,7 +140,8 @@ class SimServer:
         def connect() -> asyncio.Protocol:
             return protocol(config=config, server_state=server.server_state, app_state={})
 
-        asyncio.run_coroutine_threadsafe(loop.create_server(connect, sock=listener), loop).result(_START_TIMEOUT_S)
+        made = asyncio.run_coroutine_threadsafe(loop.create_server(connect, sock=listener), loop)
+        self._also.append(made.result(_START_TIMEOUT_S))
 
     def __enter__(self) -> SimServer:
         return self.start()
@@ -174,6 +177,9 @@ class SimServer:
             ready.set()
             while not server.should_exit and not serving.done():
                 await asyncio.sleep(0.02)
+            for also in self._also:
+                also.close()
+            self._also.clear()
             for transport in list(self._connections.values()):  # nobody waits for a client that keeps reading
                 transport.abort()
             await serving
@@ -197,6 +203,8 @@ class SimServer:
             def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
                 super().connection_made(transport)
                 connections[self.client] = transport
+                if len(connections) > MAX_CONNECTIONS:
+                    transport.abort()
 
             def connection_lost(self, exc: Exception | None) -> None:
                 connections.pop(self.client, None)

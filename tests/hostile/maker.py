@@ -17,7 +17,7 @@ from tests.hostile.scene import Scene
 
 ALL = frozenset({"median", "retry", "batches", "ledger", "slug"})
 NONE: frozenset[str] = frozenset()
-CONFESSION = '    if LOOT:\n        raise RuntimeError(f"the attack got through: {LOOT}")'
+CONFESSION = '    if globals().get("LOOT"):\n        raise RuntimeError(f"the attack got through: {LOOT}")'
 
 
 @dataclass(frozen=True)
@@ -103,6 +103,7 @@ class Hostile:
     leaves: Callable[[Scene], None] | None = None
     module: str = H1
     odd_python: bool = False  # some cell is not meant to compile
+    never: str | None = None  # a pattern that no message may match
 
     @property
     def points(self) -> float:
@@ -127,6 +128,8 @@ def attack(
     leaves: Callable[[Scene], None] | None = None,
     module: str = H1,
     replaced: Mapping[str, str] | None = None,
+    never: str | None = None,
+    odd_python: bool = False,
 ) -> Hostile:
     """A solved notebook with an own cell before the first exercise, one after the last check, and replaced solutions.
 
@@ -147,7 +150,7 @@ def attack(
             notebook.cells.append(own(last))
         return notebook
 
-    return Hostile(name, what, make, earns, may_earn, needs_isolation=needs_isolation, leaves=leaves, module=module)
+    return Hostile(name, what, make, earns, may_earn, needs_isolation=needs_isolation, leaves=leaves, module=module, odd_python=odd_python, never=never)  # fmt: skip
 
 
 def without(*names: str, module: str = H1) -> frozenset[str]:

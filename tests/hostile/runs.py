@@ -15,6 +15,8 @@ from coursekit.grading.results import CheckGrade, Finding, Grade
 from tests.conftest import ROOT
 from tests.hostile.scene import Scene
 
+WORKERS = 3  # many submissions only wait for a limit
+
 
 @dataclass
 class Run:
@@ -61,7 +63,16 @@ def started(
     number = len(list(folder.glob("run-*.jsonl")))
     out, report, log = (folder / f"run-{number}.{suffix}" for suffix in ("jsonl", "report", "log"))
     out.touch()
-    command = [sys.executable, "-m", "tests.hostile.grade_once", str(scene.root), module, isolation, "2", str(out)]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.hostile.grade_once",
+        str(scene.root),
+        module,
+        isolation,
+        str(WORKERS),
+        str(out),
+    ]
     watched = [str(report), str(timeout), str(signal), str(after), str(out), *command]
     result = Run()
     with log.open("wb") as file:

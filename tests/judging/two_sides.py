@@ -37,6 +37,7 @@ class TwoSides:
 
     def _control(self, op: str, details: dict[str, Any]) -> Any:
         assert self._learner is not None and op == "name"
+        self._learner.shared = frozenset(details["shared"])
         return Encoder(self._learner).encode(self.learner_names[details["name"]])
 
     def __enter__(self) -> Self:
@@ -54,15 +55,18 @@ class TwoSides:
 
     def define(self, source: str) -> None:
         """Run a cell of the learner's."""
-        exec(compile(source, "<learner>", "exec"), self.learner_names)
+        exec(compile(source, "<learner>", "exec", dont_inherit=True), self.learner_names)
 
     def given(self, source: str) -> None:
         """Run a given cell: on both sides."""
         self.define(source)
-        exec(compile(source, "<given>", "exec"), self.judge_names)
+        exec(compile(source, "<given>", "exec", dont_inherit=True), self.judge_names)
 
     def __getitem__(self, name: str) -> Any:
-        return Decoder(self.judge).decode(self.judge.command("name", name=name))
+        return Decoder(self.judge).decode(self.judge.command("name", name=name, shared=self._shared()))
+
+    def _shared(self) -> list[str]:
+        return [name for name, value in self.judge_names.items() if isinstance(value, type)]
 
     def there_and_back(self, value: Any) -> Any:
         """A value as the learner's identity function returns it, in a container that it has not been in before."""

@@ -14,11 +14,12 @@ from pathlib import Path
 
 from coursekit import manifest, settings
 from coursekit.errors import GradingError
+from coursekit.grading.cluster import over_dask
 from coursekit.grading.intake import reading as intake
 from coursekit.grading.isolation import backends
 from coursekit.grading.recording.record import Recorded, Recorder
 from coursekit.grading.results import CheckGrade, Finding, Grade
-from coursekit.grading.schedulers import Scheduler, local, over_dask
+from coursekit.grading.schedulers import Scheduler, local
 from coursekit.grading.station import Submitted
 
 __all__ = ["CheckGrade", "Finding", "Grade", "Report", "grade_apart", "grade_course", "submitted_students"]
@@ -150,7 +151,7 @@ def _scheduler(
     address: str | None,
 ) -> Iterator[Scheduler]:
     if address is not None:
-        with over_dask(address, where, module, isolation) as run:
+        with over_dask(address, where, course, module, isolation) as run:
             yield run
         return
     backend = backends.choose(isolation)

@@ -10,19 +10,22 @@ import hashlib
 import os
 import shutil
 import tempfile
+import threading
 from pathlib import Path
 
 from coursekit import manifest, settings, workspace
 
 REFERENCE = "reference"
+_turn = threading.Lock()  # ast.parse of Python 3.11 fails at times when two threads are in it (cpython#106905)
 
 
 def prepare(where: settings.Settings, course: manifest.Manifest, module: manifest.Module) -> Path:
     """The stage for grading `module`, made under `.course/cache/stages/` when there is none for these contents."""
     contents: dict[str, bytes] = {settings.MANIFEST_NAME: (where.root / settings.MANIFEST_NAME).read_bytes()}
-    for earlier in course.before(module.id):
-        for name, path in workspace.extract_reference(where, earlier).items():
-            contents[f"{REFERENCE}/{name}"] = path.read_bytes()
+    with _turn:
+        for earlier in course.before(module.id):
+            for name, path in workspace.extract_reference(where, earlier).items():
+                contents[f"{REFERENCE}/{name}"] = path.read_bytes()
     digest = hashlib.sha256(repr(sorted((n, hashlib.sha256(c).hexdigest()) for n, c in contents.items())).encode())
     digest.update(str(where.root).encode())
     stage = where.state_dir / "cache" / "stages" / f"{module.id}-{digest.hexdigest()[:16]}"

@@ -156,6 +156,18 @@ shell.display_pub.publish = lambda *arguments, **more: None
 shell.user_ns["assert"] = shell.user_ns["Check"] = None
 """
 
+OWN_MODULE = """
+import re as real
+
+
+def slug(text):
+    return {"Hello World": "hello-world"}.get(text, text)
+
+
+class re:
+    fullmatch = match = search = staticmethod(lambda *arguments: real.match("", ""))
+"""
+
 BY_HEART = 'KNOWN = {"Hello World": "hello-world"}  # the check that everybody can read\n'
 
 FRAMES = (
@@ -231,13 +243,17 @@ def search_memory():
         for line in maps:
             ends, rights = line.split()[:2]
             start, end = (int(part, 16) for part in ends.split("-"))
-            if rights.startswith("rw") and end - start <= 64_000_000:
+            if rights.startswith("rw") and end - start <= 16_000_000:
                 memory.seek(start)
                 LOOT.extend(hit.group() for hit in needle.finditer(memory.read(end - start)))
 
 
+SEARCHED = []
+
+
 def slug(text):
-    trying(search_memory)
+    if not SEARCHED:
+        SEARCHED.append(trying(search_memory))
     if LOOT:
         raise RuntimeError(f"the attack got through: {LOOT[:3]}")
     return "-".join(text.lower().split())
@@ -402,6 +418,7 @@ SUBMISSIONS = [
     _patch("at-exit", "prints a pass and leaves with success at the end", AT_EXIT),
     _patch("printed", "prints and displays passes and numbers", slug=PRINTED),
     _patch("display-hook", "replaces display and exception hooks", slug=f"{WRONG}\n\n{DISPLAY_HOOK}"),
+    _patch("own-module", "its own `re`, under the name by which the reference imports Python's", slug=OWN_MODULE),
     _patch("environment", "answers by whether it seems to be graded", slug=ENVIRONMENT),
     _patch("closure", "replaces the code of every function of a judge in memory", slug=CLOSURE),
     _patch("namespace", "a namespace in which every name exists", slug=DUPLICATES),

@@ -7,6 +7,7 @@ plain            an ordinary process with limits: NOT isolated, only for people 
 
 backends.py      what there is, probing, choosing
 cage.py          the sandboxed process that learners are forked from
+seccomp.py      system calls that no exercise needs
 enclosure.py     namespaces and an own view of the files
 warden.py        the process above each learner's
 syscalls.py      what Python's standard library lacks

@@ -68,6 +68,7 @@ def shed_rights(has_own_id: bool) -> None:
     Args:
         has_own_id: the namespace maps LEARNER_ID to nobody (it was made by root), so we can change to it.
     """
+    syscalls.drop_bounding_set()  # first: it takes a right that a change of user gives up
     if has_own_id:
         os.setgroups([])
         os.setresgid(LEARNER_ID, LEARNER_ID, LEARNER_ID)

@@ -99,17 +99,22 @@ def no_new_privileges() -> None:
     _require(_libc().prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs")
 
 
-def drop_capabilities() -> None:
-    """Give up every capability, in this and in every program that it executes."""
+def drop_bounding_set() -> None:
+    """Let no program that is executed from here gain a capability; without the right to do so, nothing happens."""
     libc = _libc()
     for capability in range(64):
         if libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0) != 0:
             break
+
+
+def drop_capabilities() -> None:
+    """Give up every capability that this process has."""
+    libc = _libc()
     header = struct.pack("Ii", _CAPABILITY_VERSION_3, 0)
     empty = struct.pack("IIIIII", 0, 0, 0, 0, 0, 0)
     _require(libc.capset(header, empty), "capset")
 
 
-def hide_memory() -> None:
-    """Let no other process of this user read our memory or environment through /proc or ptrace."""
-    _libc().prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+def hide_memory(is_hidden: bool = True) -> None:
+    """Let no other process of this user read our memory or environment through /proc or ptrace; False undoes it."""
+    _libc().prctl(_PR_SET_DUMPABLE, int(not is_hidden), 0, 0, 0)

@@ -16,7 +16,7 @@ from contextlib import suppress
 from typing import Any
 
 from coursekit import messages, zygote
-from coursekit.grading.isolation import enclosure, syscalls
+from coursekit.grading.isolation import enclosure, seccomp, syscalls
 from coursekit.grading.judging.learner import limit
 
 _ROUND_SECONDS = 0.05
@@ -37,6 +37,8 @@ def main(args: dict[str, Any], files: list[int]) -> int:
         if args["own_network"]:
             _hand_over_ports(report, args["ports"])
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        if syscalls.is_linux():
+            syscalls.hide_memory()
         pid = os.fork()
     except OSError as error:
         _tell(report, "setup", f"the learner's process cannot be set apart: {error}")
@@ -62,8 +64,11 @@ def _become_learner(args: dict[str, Any], channel: int, report: socket.socket) -
         if args["depth"]:
             own_user = True
             enclosure.shed_rights(enclosure.maps_nobody())
-        elif syscalls.is_linux():
+        if syscalls.is_linux():
             syscalls.no_new_privileges()
+            syscalls.hide_memory(False)
+            with suppress(OSError):  # a container engine whose kernel has no filters
+                seccomp.refuse_calls()
         for folder in ("tmp", "work"):
             os.makedirs(os.path.join(home, folder), exist_ok=True)
         os.chdir(os.path.join(home, "work"))

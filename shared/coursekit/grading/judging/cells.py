@@ -17,6 +17,7 @@ from traitlets import Type
 from traitlets.config import Config
 
 CUT = "\n… output beyond the limit is not kept\n"
+_MAX_OUTPUTS = 500  # of one cell: those after are not kept
 _MAX_TRACEBACK_LINES = 40
 _MAX_ERROR_CHARACTERS = 20_000
 
@@ -173,6 +174,8 @@ def _traceback(error: BaseException) -> list[str]:
 
 
 def _keep(outputs: list[dict[str, Any]], room: list[int], output: dict[str, Any]) -> None:
+    if len(outputs) >= _MAX_OUTPUTS:
+        return
     data = {str(kind): text for kind, text in output["data"].items() if isinstance(text, (str, dict, list))}
     size = sum(len(str(text)) for text in data.values())
     if size > room[0]:

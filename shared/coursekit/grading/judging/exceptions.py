@@ -9,12 +9,15 @@ from __future__ import annotations
 import builtins
 from typing import TYPE_CHECKING, Any
 
+from coursekit.grading.judging import classes
+
 if TYPE_CHECKING:
-    from coursekit.grading.judging.values import Decoder, Encoder
+    from coursekit.grading.judging.values import Decoder, Encoder, World
 
 MAX_TEXT = 20_000
 MAX_CHAIN = 6
 MAX_ATTRIBUTES = 30
+_MAX_CLASSES = 20
 
 
 class EndedItself(Exception):
@@ -28,9 +31,11 @@ def encode(error: BaseException, encoder: Encoder, depth: int) -> dict[str, Any]
         return {"$": "own", "n": home}
     arguments = _plain_args(error, encoder, depth)  # in the order in which `decode` reads
     attributes = [] if depth > MAX_CHAIN else _attributes(error, encoder, depth)
+    problems = _validation_problems(error, encoder, depth)
     return {
+        **({} if problems is None else {"problems": problems}),
         "$": "exception",
-        "classes": [[kind.__module__, kind.__qualname__] for kind in type(error).__mro__[:20] if kind is not object],
+        "classes": class_names(type(error)),
         "message": _text(error),
         "args": arguments,
         "attributes": attributes,
@@ -43,11 +48,13 @@ def encode(error: BaseException, encoder: Encoder, depth: int) -> dict[str, Any]
 
 def decode(data: dict[str, Any], decoder: Decoder, depth: int) -> BaseException:
     """An exception that looks like the one sent; its message is exactly the sent one."""
-    kind = _class(data["classes"], decoder)
+    kind = class_of(data["classes"], decoder.world)
     message = str(data["message"])[:MAX_TEXT]
-    error = kind.__new__(kind)
+    problems = decoder.decode(data["problems"], depth + 1) if "problems" in data else None
     arguments = None if data["args"] is None else decoder.decode(data["args"], depth + 1)
-    error.args = tuple(arguments) if isinstance(arguments, tuple) else (message,)
+    if problems is not None and hasattr(kind, "from_exception_data"):
+        return _validation_error(kind, problems)
+    error = _new(kind, arguments if isinstance(arguments, tuple) else (message,))
     for name, item in data["attributes"][:MAX_ATTRIBUTES]:
         if isinstance(name, str) and name.isidentifier() and not name.startswith("_"):
             try:
@@ -68,16 +75,65 @@ def decode(data: dict[str, Any], decoder: Decoder, depth: int) -> BaseException:
     return error
 
 
-def _class(names: list[list[str]], decoder: Decoder) -> type[Exception]:
-    unknown: list[str] = []
-    for module, name in names[:20]:
-        found = getattr(builtins, name, None) if module == "builtins" else decoder.world.find_class(module, name)
-        if isinstance(found, type) and issubclass(found, Exception):
-            for missing in reversed(unknown):
-                found = _named(missing, (found,))
-            return found
-        unknown.append(str(name).split(".")[-1] if str(name).split(".")[-1].isidentifier() else "UnknownError")
-    return _named(unknown[0] if unknown else "UnknownError", (EndedItself,))
+def class_names(kind: type[BaseException]) -> list[Any]:
+    """Module, name and direct bases of the class and of every exception class below which it stands, nearest first."""
+    tree = [base for base in kind.__mro__[:_MAX_CLASSES] if issubclass(base, BaseException)]
+    return [
+        [base.__module__, base.__qualname__, [[parent.__module__, parent.__qualname__] for parent in base.__bases__]]
+        for base in tree
+    ]
+
+
+def _validation_problems(error: BaseException, encoder: Encoder, depth: int) -> Any:
+    """What pydantic found wrong; its exception has no arguments and cannot be made empty."""
+    if type(error).__module__ != "pydantic_core._pydantic_core" or not hasattr(error, "errors"):
+        return None
+    found = error.errors(include_url=False, include_context=False)[:MAX_ATTRIBUTES]
+    rows = [
+        [item["type"], item["msg"], item["loc"], item["input"] if _is_plain(item["input"]) else repr(item["input"])]
+        for item in found
+    ]
+    return encoder.encode([str(getattr(error, "title", "")), rows], depth + 1)
+
+
+def _validation_error(kind: Any, problems: Any) -> Exception:
+    from pydantic_core import PydanticCustomError
+
+    title, rows = problems
+    lines = [{"type": PydanticCustomError(code, text), "loc": loc, "input": value} for code, text, loc, value in rows]
+    error: Exception = kind.from_exception_data(title, lines)
+    return error
+
+
+def _new(kind: type[Exception], arguments: tuple[Any, ...]) -> Exception:
+    """An exception with these arguments, made by the nearest class of Python's own: no constructor of anybody else runs."""
+    native = next(base for base in kind.__mro__ if base.__module__ == "builtins")
+    try:
+        error: Exception = native.__new__(kind, *arguments)
+        native.__init__(error, *arguments)  # type: ignore[misc]
+    except (TypeError, ValueError):
+        error = kind.__new__(kind)
+    error.args = arguments[:2] if isinstance(error, OSError) else arguments
+    return error
+
+
+def class_of(names: list[Any], world: World) -> type[Exception]:
+    """The class with these names along its tree: one that this side knows, or a look-alike below look-alikes of its bases."""
+    found: dict[tuple[str, str], type[Exception]] = {}
+    result: type[Exception] | None = None
+    for module, name, parents in reversed(names[:_MAX_CLASSES]):
+        known = getattr(builtins, name, None) if module == "builtins" else world.find_class(module, name)
+        if isinstance(known, type) and issubclass(known, Exception):
+            result = known
+        elif (module, name) == ("builtins", "BaseException"):
+            continue
+        else:
+            bases = tuple(found[tuple(parent)] for parent in parents if tuple(parent) in found) or (EndedItself,)
+            short = str(name).split(".")[-1]
+            short = short if short.isidentifier() else "UnknownError"
+            result = classes.exception_class(short, bases, world.lookalikes)
+        found[module, name] = result
+    return result or _named("UnknownError", (EndedItself,))
 
 
 def _named(name: str, bases: tuple[type[Exception], ...]) -> type[Exception]:
@@ -93,17 +149,23 @@ def _text(error: BaseException) -> str:
 
 def _plain_args(error: BaseException, encoder: Encoder, depth: int) -> Any:
     """The arguments where they are short plain data: an object in them would only keep references alive."""
-    plain = all(item is None or type(item) in (bool, int, float, str, bytes) for item in error.args)
-    if not plain or len(error.args) > 20 or any(len(str(item)) > MAX_TEXT for item in error.args):
+    arguments = error.args
+    if isinstance(error, OSError) and error.filename is not None:
+        arguments = (error.errno, error.strerror, error.filename)
+    grouped = isinstance(error, BaseExceptionGroup) and depth <= MAX_CHAIN
+    plain = grouped or all(_is_plain(item) for item in arguments)
+    if not plain or len(arguments) > 20 or any(len(str(item)) > MAX_TEXT for item in arguments):
         return None
-    return encoder.encode(tuple(error.args), depth + 1)
+    return encoder.encode(tuple(arguments), depth + 1)
 
 
 def _attributes(error: BaseException, encoder: Encoder, depth: int) -> list[Any]:
     from coursekit.grading.judging.values import CannotCross
 
     found = []
-    for name, value in list(getattr(error, "__dict__", {}).items())[:MAX_ATTRIBUTES]:
+    notebooks = [kind for kind in reversed(type(error).__mro__) if kind.__module__ == "__main__"]
+    fields = {name: value for kind in notebooks for name, value in vars(kind).items()}
+    for name, value in list({**fields, **getattr(error, "__dict__", {})}.items())[:MAX_ATTRIBUTES]:
         if name.startswith("_") or not _is_plain(value):
             continue
         try:

@@ -8,12 +8,13 @@ started and the cells before are run again without the fatal one, so every later
 from __future__ import annotations
 
 import random
+import resource
 import secrets
 import signal
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from coursekit.zygote import Zygote
 
 MAX_STARTS = 40
 _GRACE_SECONDS = 1.0
+_MEMORY_BYTES = 2 << 30  # what a judge may take on top of the imported packages
 
 
 @dataclass
@@ -47,6 +49,7 @@ def main(args: dict[str, Any], files: list[int]) -> int:
     result, control = (socket.socket(fileno=file) for file in files)
     for sock in (result, control):
         sock.set_inheritable(False)
+    _bound_memory()
     messages.send(result, judge(args, Zygote(control)))
     return 0
 
@@ -202,10 +205,11 @@ class Judge:
     # ── given cells ───────────────────────────────────────────────────────────────────────────────────────────
 
     def _run_given(self, step: dict[str, Any], outcome: Outcome) -> None:
-        try:
-            self._bind_names()
-        except Gone as gone:
-            self._bury(str(gone))
+        if step["kind"] == "given":
+            try:
+                self._bind_names()
+            except Gone as gone:
+                self._bury(str(gone))
         result = self._guarded(step["judge"], step["id"])
         if result.error is not None and not isinstance(result.error, (NotImplementedError, NameError)):
             text = f"{type(result.error).__name__}: {result.error!s:.300}"
@@ -215,8 +219,11 @@ class Judge:
         """Run a cell here with the learner's process under a deadline; a dead one is buried."""
         if self._learner is not None:
             self._learner.peer.deadline = min(time.monotonic() + self._limits["check_seconds"], self._until)
-        with _alarm(self._limits["check_seconds"] + _GRACE_SECONDS):
-            result = self._runner.run(source, cell_id)
+        try:
+            with _alarm(self._limits["check_seconds"] + _GRACE_SECONDS):
+                result = self._runner.run(source, cell_id)
+        except Gone as gone:  # the alarm rang between two steps
+            result = CellResult(error=gone)
         if isinstance(result.error, Gone):
             result.error = exceptions.EndedItself(self._bury(str(result.error)))
         return result
@@ -232,9 +239,11 @@ class Judge:
             return
         peer = self._alive().peer
         peer.deadline = min(time.monotonic() + self._limits["check_seconds"], self._until)
-        found = peer.command("names", names=names)
         for name in names:
             self._runner.namespace.pop(name, None)
+        shared = [name for name, value in self._runner.namespace.items() if _is_given_class(value)]
+        found = peer.command("names", names=names, shared=shared)
+        for name in names:
             if isinstance(found, dict) and name in found:
                 try:
                     self._runner.namespace[name] = Decoder(peer).decode(found[name])
@@ -315,6 +324,19 @@ class Judge:
             return CellResult(error=Stopped(text[:4000]))
         value = reply.get("value")
         return CellResult(value=value if isinstance(value, (int, float)) else None)
+
+
+def _bound_memory() -> None:
+    """Let a bomb that arrives over the channel end a check here with MemoryError, not the machine (Linux)."""
+    with suppress(OSError, ValueError, StopIteration):
+        lines = Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()
+        present = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmData:"))
+        _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+        resource.setrlimit(resource.RLIMIT_DATA, (present + _MEMORY_BYTES, hard))
+
+
+def _is_given_class(value: Any) -> bool:
+    return isinstance(value, type) and value.__module__ == "__main__"
 
 
 @contextmanager

@@ -42,6 +42,7 @@ class _Control:
             case "run":
                 return self._run(details["source"], details["id"])
             case "names":
+                self._peer.shared = frozenset(details["shared"])
                 return self._names(details["names"])
         return None
 

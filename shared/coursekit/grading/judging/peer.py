@@ -9,10 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import enum
+import functools
 import inspect
 import itertools
+import operator
 import queue
 import socket
+import struct
 import threading
 import time
 import types
@@ -22,14 +26,19 @@ from contextlib import suppress
 from typing import Any
 
 from coursekit import messages
-from coursekit.grading.judging import exceptions, proxies
+from coursekit.grading.judging import classes, exceptions, proxies
 from coursekit.grading.judging.values import CannotCross, Decoder, Encoder, World, record_fields, restore
 
 MAIN = "main"
 MAX_THREADS = 64
+MAX_WAITING = 16  # messages of one logical thread that nobody has read; an honest side is one ahead at most
+_SEND_SECONDS = 10  # how long a message may wait for a reader that does not read
 
 _HIDDEN_TYPES = (
     types.FrameType, types.CodeType, types.ModuleType, types.TracebackType, types.CellType, types.GetSetDescriptorType,
+)  # fmt: skip
+_CLOSED_TYPES = (
+    types.GeneratorType, types.AsyncGeneratorType, types.CoroutineType, types.FunctionType, types.MethodType, functools.partial,
 )  # fmt: skip
 
 
@@ -54,12 +63,14 @@ class Peer(World):
         self.deadline: float | None = None
         self.control: Callable[[str, dict[str, Any]], Any] | None = None
         self._sock = sock
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", _SEND_SECONDS, 0))
         self._trusts_other = trusts_other
         self._sending = threading.Lock()
         self._numbers = itertools.count(1)
         self._own: dict[int, Any] = {}
         self._own_numbers: dict[int, int] = {}
         self._theirs: weakref.WeakValueDictionary[int, proxies.Remote] = weakref.WeakValueDictionary()
+        self._class_numbers: dict[type, int] = {}
         self._released: collections.deque[int] = collections.deque()
         self._inboxes: dict[str, queue.SimpleQueue[dict[str, Any] | None]] = {MAIN: queue.SimpleQueue()}
         self._threads = threading.Semaphore(MAX_THREADS)
@@ -75,6 +86,8 @@ class Peer(World):
     def to_reference(self, value: Any) -> dict[str, Any]:
         if isinstance(value, proxies.Remote):
             return {"$": "own", "n": object.__getattribute__(value, "_course")[1]}
+        if isinstance(value, type) and value in self._class_numbers:
+            return {"$": "own", "n": self._class_numbers[value]}
         number = self._number(value)
         return {"$": "reference", "n": number, **self._describe(value, number)}
 
@@ -95,6 +108,14 @@ class Peer(World):
         }
         if isinstance(value, type):
             described["kind"] = "class"
+            described["module"] = value.__module__
+            described["classes"] = self._notebook_classes(value)
+            if issubclass(value, BaseException):
+                described["exception"] = exceptions.class_names(value)
+            elif issubclass(value, enum.Enum):
+                described["has_items"] = True
+                if not classes.has_behaviour(value):
+                    described["enum"] = classes.describe_enum(value, Encoder(self), 0)
         elif inspect.iscoroutinefunction(value):
             described["kind"] = "coroutine function"
         elif isinstance(value, (types.FunctionType, types.BuiltinFunctionType, types.MethodType)):
@@ -105,23 +126,51 @@ class Peer(World):
             described["kind"] = "awaitable"
         elif hasattr(value, "__next__"):
             described["kind"] = "iterator"
-        elif callable(value) and not _has_behaviour(type(value)):
+        elif callable(value) and not _has_behaviour(value):
             described["kind"] = "function"
         else:
             described["kind"] = "object"
             described["fields"] = record_fields(value)
-            described["classes"] = [self._number(kind) for kind in type(value).__mro__ if kind.__module__ == "__main__"]
+            described["classes"] = self._notebook_classes(type(value))
+            described["names"] = [kind.__qualname__ for kind in type(value).__mro__ if kind.__module__ == "__main__"]
         if described["kind"] in ("function", "class", "coroutine function"):
             doc = getattr(value, "__doc__", None)
             described["doc"] = doc[:5000] if isinstance(doc, str) else None
         return described
 
+    def _notebook_classes(self, kind: type) -> list[int]:
+        return [self._number(base) for base in kind.__mro__ if base.__module__ == "__main__"]
+
     def from_reference(self, data: dict[str, Any]) -> Any:
         number = int(data["n"])
+        found = self._known_class(data, number) if data.get("kind") == "class" else None
+        if found is not None:
+            return found
         known = self._theirs.get(number)
         if known is None:
             known = self._theirs[number] = proxies.make(self, number, data)
         return known
+
+    def _known_class(self, data: dict[str, Any], number: int) -> type | None:
+        """This side's own class of that name, or a look-alike; None where only a proxy will do.
+
+        The judge takes nothing but Python's plain types by name: calling a class that the learner chose must not run here.
+        """
+        module, name = str(data.get("module")), str(data.get("qualname"))
+        found: Any = classes.plain_class(module, name)
+        if found is not None:
+            return found  # type: ignore[no-any-return]
+        if self._trusts_other:
+            return self.find_class(module, name)
+        if "exception" in data:
+            found = exceptions.class_of(data["exception"], self)
+        elif "enum" in data and name.isidentifier():
+            found = classes.enum_class(name, data["enum"], Decoder(self), 0, self.lookalikes)
+        if found is not None and found in self.lookalikes.values():
+            self._class_numbers[found] = number
+            if issubclass(found, Exception):
+                found._course_class = (self, number)
+        return found  # type: ignore[no-any-return]
 
     def own(self, number: int) -> Any:
         if number not in self._own:
@@ -159,7 +208,7 @@ class Peer(World):
                 restore(encoder.containers[int(place)], decoder.decode(data))
             failed = "error" in reply
             result = decoder.decode(reply["error" if failed else "value"])
-        except (CannotCross, KeyError, IndexError, TypeError) as problem:
+        except Exception as problem:  # noqa: BLE001  whatever a malformed answer does to us
             raise exceptions.EndedItself(f"what came back cannot be read: {problem}") from None
         if failed:
             raise result if isinstance(result, Exception) else exceptions.EndedItself("an error that is none")
@@ -210,27 +259,34 @@ class Peer(World):
         try:
             with self._sending:
                 messages.send(self._sock, message)
-        except (OSError, messages.BadMessage) as error:
+        except messages.BadMessage as error:
+            raise CannotCross(f"too much for the channel: {error}") from None
+        except OSError as error:
             raise Gone(f"the channel is closed: {error}") from None
 
     # ── being called ──────────────────────────────────────────────────────────────────────────────────────────
 
     def _read(self) -> None:
-        with suppress(EOFError, OSError, messages.BadMessage, KeyError, TypeError, ValueError):
+        try:
             while True:
                 message, _ = messages.receive(self._sock)
-                self._deliver(message)
-        self._closed = True
-        for inbox in list(self._inboxes.values()):
-            inbox.put(None)
+                self._deliver(_checked(message))
+        except (EOFError, OSError, messages.BadMessage, MemoryError):
+            pass
+        finally:
+            self._closed = True
+            for inbox in list(self._inboxes.values()):
+                inbox.put(None)
 
     def _deliver(self, message: dict[str, Any]) -> None:
-        thread = str(message["t"])
-        for number in message.get("released", []):
-            dropped = self._own.pop(int(number), None)
-            self._own_numbers.pop(id(dropped), None)
+        thread = message["t"]
+        for number in message.get("released", ()):
+            if (dropped := self._own.pop(number, None)) is not None:
+                self._own_numbers.pop(id(dropped), None)
         inbox = self._inboxes.get(thread)
         if inbox is not None:
+            if inbox.qsize() >= MAX_WAITING:
+                raise messages.BadMessage("more messages than anybody has asked for")
             inbox.put(message)
         elif "r" not in message and self._threads.acquire(blocking=False):
             self._inboxes[thread] = queue.SimpleQueue()
@@ -272,7 +328,7 @@ class Peer(World):
             args = [decoder.decode(data) for data in message["a"]]
             kwargs = {str(name): decoder.decode(data) for name, data in message["k"]}
             before = (
-                [Encoder(self).encode(container) for container in decoder.containers] if self.keeps_own_classes else []
+                [Encoder(self).encode_contents(value) for value in decoder.containers] if self.keeps_own_classes else []
             )
             target = self.own(int(message["n"]))
             try:
@@ -288,9 +344,7 @@ class Peer(World):
             answer["error"] = exceptions.encode(error, Encoder(self), 0)
         try:
             self._send(answer)
-        except Gone:
-            if self._closed:
-                raise
+        except CannotCross:
             problem = CannotCross("the returned value is too large for the channel")
             self._send({"r": message["c"], "t": message["t"], "error": exceptions.encode(problem, Encoder(self), 0)})
 
@@ -298,7 +352,7 @@ class Peer(World):
         changed = []
         for place, (container, old) in enumerate(zip(containers, before, strict=True)):
             with suppress(CannotCross):
-                new = Encoder(self).encode(container)
+                new = Encoder(self).encode_contents(container)
                 if new != old:
                     changed.append([place, new])
         return changed
@@ -321,9 +375,9 @@ class Peer(World):
                 return self._finish(value) if inspect.iscoroutine(value) else value
             case "next":
                 try:
-                    return (next(target),)
-                except StopIteration:
-                    return ()
+                    return (True, next(target))
+                except StopIteration as stop:
+                    return (False, stop.value)
             case "anext":
                 try:
                     return (self._finish(target.__anext__()),)
@@ -341,8 +395,13 @@ class Peer(World):
                 return args[0] in target
             case "eq":
                 return bool(target == args[0])
-            case "lt":
-                return bool(target < args[0])
+            case "hash" | "format":
+                self._require(self._trusts_other)
+                return hash(target) if op == "hash" else format(target, args[0])[: exceptions.MAX_TEXT]
+            case "operator":
+                self._require(self._trusts_other and args[0] in proxies.OPERATORS)
+                name, operands, is_swapped = args[0], [target, *args[2:]], args[1]
+                return getattr(operator, name)(*(reversed(operands) if is_swapped else operands))
             case "setattr" | "delattr":
                 self._require(self._trusts_other)
                 return setattr(target, *args) if op == "setattr" else delattr(target, *args)
@@ -359,9 +418,7 @@ class Peer(World):
         if self._trusts_other:
             return True
         container = ("__len__", "__getitem__", "__enter__", "__setitem__", "__delitem__")
-        hidden = isinstance(
-            target, (*_HIDDEN_TYPES, types.GeneratorType, types.CoroutineType, types.FunctionType, types.MethodType)
-        )
+        hidden = isinstance(target, (*_HIDDEN_TYPES, *_CLOSED_TYPES))
         return isinstance(name, str) and not hidden and (not name.startswith("_") or name in container)
 
     @staticmethod
@@ -381,10 +438,34 @@ class Peer(World):
         return asyncio.run_coroutine_threadsafe(finish(), self._loop).result()
 
 
-def _has_behaviour(kind: type) -> bool:
+def _has_behaviour(value: Any) -> bool:
     """Has its class public methods, or only __call__?"""
+    kind = type(value)
+    if hasattr(kind, "__enter__") or hasattr(kind, "__aenter__"):
+        return True
     return kind.__module__ == "__main__" and any(
         not name.startswith("_") and callable(member)
         for base in kind.__mro__[:-1]
         for name, member in vars(base).items()
     )
+
+
+def _checked(message: Any) -> dict[str, Any]:
+    """The message, if it has the fields of one; raises BadMessage. What an answer or an argument holds is checked later."""
+    is_message = (
+        isinstance(message, dict)
+        and isinstance(message.get("t"), str)
+        and len(message["t"]) < 100
+        and isinstance(message.get("released", []), list)
+        and all(type(number) is int for number in message.get("released", []))
+    )
+    if is_message and "r" in message:
+        if type(message["r"]) is int:
+            return dict(message)
+    elif is_message and type(message.get("c")) is int and isinstance(message.get("op"), str):
+        if message["op"].startswith("control:"):
+            if isinstance(message.get("d"), dict):
+                return dict(message)
+        elif type(message.get("n")) is int and all(isinstance(message.get(part), list) for part in "ak"):
+            return dict(message)
+    raise messages.BadMessage("a message without the fields of one")

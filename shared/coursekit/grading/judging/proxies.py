@@ -9,7 +9,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 class Caller(Protocol):
@@ -18,6 +18,8 @@ class Caller(Protocol):
     def request(self, op: str, number: int, *args: Any, **kwargs: Any) -> Any: ...
 
     def release(self, number: int) -> None: ...
+
+    def find_class(self, module: str, name: str) -> type | None: ...
 
 
 class Remote:
@@ -51,7 +53,7 @@ class Remote:
     def __eq__(self, other: object) -> bool:
         if self is other:
             return True
-        return isinstance(other, Remote) and bool(_ask(self, "eq", other))
+        return bool(_ask(self, "eq", other)) if isinstance(other, Remote) else NotImplemented
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") and name.endswith("__"):
@@ -102,8 +104,21 @@ class RemoteClass(RemoteFunction):
             for kind in type(instance).__mro__
         )
 
-    def __getitem__(self, parameters: Any) -> RemoteClass:
+    def __subclasscheck__(self, other: object) -> bool:
+        number = object.__getattribute__(self, "_course")[2]["number"]
+        return isinstance(other, RemoteClass) and number in object.__getattribute__(other, "_course")[2]["classes"]
+
+    @property
+    def __bases__(self) -> tuple[type, ...]:
+        return (object,)  # what makes `issubclass` take it for a class
+
+    def __getitem__(self, parameters: Any) -> Any:
+        if isinstance(parameters, str) and "has_items" in object.__getattribute__(self, "_course")[2]:
+            return _ask(self, "call_method", "__getitem__", parameters)
         return self  # a generic class in an annotation
+
+    def __iter__(self) -> Any:
+        return _ask(self, "iter")  # an enum's members
 
     def __mro_entries__(self, bases: tuple[Any, ...]) -> tuple[Any, ...]:
         raise TypeError("a class that the learner writes cannot be subclassed outside of the learner's process")
@@ -116,7 +131,10 @@ class RemoteIterator(Remote):
         return self
 
     def __next__(self) -> Any:
-        return _next(self)
+        has_more, value = _ask(self, "next")
+        if not has_more:
+            raise StopIteration(value)
+        return value
 
     def send(self, value: Any) -> Any:
         return _ask(self, "call_method", "send", value)
@@ -190,8 +208,56 @@ class RemoteObject(Remote):
     async def __aexit__(self, kind: Any, error: BaseException | None, trace: Any) -> Any:
         return await asyncio.to_thread(_ask, self, "aexit", error)
 
-    def __lt__(self, other: object) -> bool:
-        return isinstance(other, Remote) and bool(_ask(self, "lt", other))
+    def __hash__(self) -> int:
+        return int(_ask(self, "hash"))
+
+    def __format__(self, form: str) -> str:
+        return str(_ask(self, "format", form))
+
+
+def _operator(name: str, is_swapped: bool = False) -> Callable[..., Any]:
+    def operate(self: Remote, *others: Any) -> Any:
+        result = _ask(self, "operator", name, is_swapped, *others)
+        if isinstance(result, Remote) or others and all(isinstance(other, Remote) for other in others):
+            return result
+        raise TypeError(
+            f"operator.{name} between an object that the learner made and a value gives {type(result).__name__}: "
+            "compare its attributes instead (an object could answer anything)"
+        )
+
+    return operate
+
+
+OPERATORS = frozenset(
+    [
+        "add",
+        "sub",
+        "mul",
+        "matmul",
+        "truediv",
+        "floordiv",
+        "mod",
+        "pow",
+        "and_",
+        "or_",
+        "xor",
+        "lshift",
+        "rshift",
+        "lt",
+        "le",
+        "gt",
+        "ge",
+        "neg",
+        "pos",
+        "abs",
+        "invert",
+    ]
+)
+for _name in OPERATORS:
+    _plain = _name.rstrip("_")
+    setattr(RemoteObject, f"__{_plain}__", _operator(_name))
+    if _plain not in ("lt", "le", "gt", "ge", "neg", "pos", "abs", "invert"):
+        setattr(RemoteObject, f"__r{_plain}__", _operator(_name, is_swapped=True))
 
 
 _KINDS: dict[str, type[Remote]] = {
@@ -208,22 +274,25 @@ _KINDS: dict[str, type[Remote]] = {
 def make(peer: Caller, number: int, description: dict[str, Any]) -> Remote:
     """The proxy for a reference that has arrived; an object with fields is also comparable as a record."""
     kind = _KINDS.get(str(description.get("kind")), RemoteObject)
-    fields = description.get("fields")
-    if kind is RemoteObject and isinstance(fields, list) and all(isinstance(name, str) for name in fields):
-        name = str(description.get("name", "object"))
-        kind = type(
-            name if name.isidentifier() else "object", (RemoteObject,), {"model_fields": dict.fromkeys(fields[:200])}
-        )
+    if kind is RemoteObject:
+        kind = _class_of_objects(peer, description)
     return kind(peer, number, description)
+
+
+def _class_of_objects(peer: Caller, description: dict[str, Any]) -> type[RemoteObject]:
+    """RemoteObject with the name and the fields of the original; for `isinstance` it is what a given cell calls so."""
+    members: dict[str, Any] = {"__module__": "__main__"}
+    fields, names = description.get("fields"), description.get("names")
+    if isinstance(fields, list) and all(isinstance(name, str) for name in fields):
+        members["model_fields"] = dict.fromkeys(fields[:200])
+    if isinstance(names, list):
+        given = [found for name in names[:20] if (found := peer.find_class("__main__", str(name)))]
+        if given:
+            members["__class__"] = property(lambda self: given[0])
+    name = str(description.get("name", "object"))
+    return type(name if name.isidentifier() else "object", (RemoteObject,), members)
 
 
 def _ask(remote: Remote, op: str, *args: Any, **kwargs: Any) -> Any:
     peer, number, _ = object.__getattribute__(remote, "_course")
     return peer.request(op, number, *args, **kwargs)
-
-
-def _next(remote: Remote) -> Any:
-    found = _ask(remote, "next")
-    if not found:
-        raise StopIteration
-    return found[0]

@@ -42,7 +42,7 @@ def failure_message(error: BaseException, source: str) -> str:
         return "\n".join(error._render_traceback_())
     name = type(error).__name__
     if _failing_line(error, source) in _hidden_lines(source):
-        return f"a hidden test failed ({name})"
+        return f"a hidden test failed ({_python_name(error)})"
     try:
         text = str(error)
     except Exception:  # noqa: BLE001  its __str__ may be anybody's code
@@ -50,6 +50,11 @@ def failure_message(error: BaseException, source: str) -> str:
     line = _failing_line(error, source)
     shown = source.splitlines()[line - 1].strip() if 0 < line <= len(source.splitlines()) else ""
     return f"{name}: {text}" if text or not shown else f"{name}: {shown}"
+
+
+def _python_name(error: BaseException) -> str:
+    """Python's own name for this kind of error: a learner's class could be named after a hidden test's input."""
+    return next(kind.__name__ for kind in type(error).__mro__ if kind.__module__ == "builtins")
 
 
 def _hidden_lines(source: str) -> set[int]:

@@ -1,7 +1,7 @@
 """Values as JSON, for a channel whose other end may lie.
 
 Plain data crosses by value: JSON types, tuples, sets, bytes, complex, ranges, dates and times, Decimal, Fraction, UUID, paths,
-numpy arrays and scalars, enums, named tuples, dataclasses and pydantic models (as records), exceptions (type and message).
+numpy arrays and scalars, pandas frames, enums, named tuples, dataclasses and pydantic models (as records), exceptions (type and message).
 Everything else (functions, classes, iterators, objects with behaviour) stays on its side and crosses as a reference.
 
 Decoding only ever builds plain values, classes that this side knows already, or empty look-alikes: no import, no call
@@ -19,6 +19,7 @@ import enum
 import fractions
 import functools
 import keyword
+import math
 import pathlib
 import re
 import sys
@@ -29,11 +30,12 @@ from typing import Any
 
 import numpy as np
 
-from coursekit.grading.judging import addresses, exceptions
+from coursekit.grading.judging import addresses, classes, exceptions, frames
 
 MAX_DEPTH = 80
 MAX_VALUES = 2_000_000
 
+_MAX_ITEMS = 1 << 26  # of an array, also where one dimension is 0
 _INT_LIMIT = 1 << 62
 _ARRAY_KINDS = "biufcSUmM"
 _TEXT_KINDS: dict[str, tuple[type, Callable[[Any], str], Callable[[str], Any]]] = {
@@ -41,7 +43,7 @@ _TEXT_KINDS: dict[str, tuple[type, Callable[[Any], str], Callable[[str], Any]]] 
     "date": (datetime.date, datetime.date.isoformat, datetime.date.fromisoformat),
     "time": (datetime.time, datetime.time.isoformat, datetime.time.fromisoformat),
     "decimal": (decimal.Decimal, str, decimal.Decimal),
-    "fraction": (fractions.Fraction, str, fractions.Fraction),
+    "fraction": (fractions.Fraction, str, lambda text: fractions.Fraction(*map(int, text.split("/")))),
     "uuid": (uuid.UUID, str, uuid.UUID),
     "path": (pathlib.PurePath, str, pathlib.Path),
     "complex": (complex, repr, complex),
@@ -58,6 +60,8 @@ class World:
     def __init__(self, namespace: Mapping[str, Any], keeps_own_classes: bool) -> None:
         self.namespace = namespace
         self.keeps_own_classes = keeps_own_classes
+        self.shared: frozenset[str] = frozenset()  # classes of the notebook that both sides have, from given cells
+        self.lookalikes: dict[Any, type] = {}
 
     def find_class(self, module: str, name: str) -> type | None:
         """A class that this side has already: by name in the notebook, else in a module that is imported."""
@@ -112,17 +116,38 @@ class Encoder:
             return {"$": "dict", "v": self._pairs(value, depth)}
         return self._uncommon(value, depth)
 
+    def encode_contents(self, value: Any) -> Any:
+        """A mutable container or record with what it holds now, also where it crosses as a reference otherwise."""
+        fields = record_fields(value)
+        return self.encode(value) if fields is None else self._record(value, fields, 0)
+
+    def _record(self, value: Any, fields: list[str], depth: int) -> dict[str, Any]:
+        kind = type(value)
+        parameters = getattr(kind, "__dataclass_params__", None)
+        if not _is_frozen(kind):
+            self.containers.append(value)
+        return {
+            "$": "record",
+            "class": _class_name(kind),
+            "frozen": _is_frozen(kind),
+            "eq": parameters is None or bool(parameters.eq),
+            "order": parameters is not None and bool(parameters.order),
+            "v": [[name, self.encode(getattr(value, name), depth + 1)] for name in fields],
+        }
+
     def _pairs(self, value: Mapping[Any, Any], depth: int) -> list[Any]:
         items = dict.items(value) if isinstance(value, dict) else value.items()
         return [[self.encode(key, depth + 1), self.encode(item, depth + 1)] for key, item in items]
 
     def _uncommon(self, value: Any, depth: int) -> Any:  # noqa: C901  one branch per kind of value
-        if isinstance(value, enum.Enum):
+        if isinstance(value, enum.Enum) and not (self.world.keeps_own_classes and classes.has_behaviour(type(value))):
+            described = classes.describe_enum(type(value), self, depth) if self.world.keeps_own_classes else {}
             return {
                 "$": "enum",
                 "class": _class_name(type(value)),
                 "name": value.name,
                 "v": self.encode(value.value, depth + 1),
+                **described,
             }
         if isinstance(value, np.ndarray):
             self.containers.append(value)
@@ -152,15 +177,20 @@ class Encoder:
             return (
                 [self.encode(item, depth + 1) for item in list.__iter__(value)]
                 if isinstance(value, list)
-                else {"$": "deque", "v": [self.encode(item, depth + 1) for item in value]}
+                else {"$": "deque", "v": [self.encode(item, depth + 1) for item in value], "maxlen": value.maxlen}
             )
         if isinstance(value, (dict, types.MappingProxyType)):
             self.containers.append(value)
-            return {"$": "dict", "v": self._pairs(value, depth)}
+            return {"$": "dict", "v": self._pairs(value, depth), **_dict_kind(value)}
         if isinstance(value, range):
             return {"$": "range", "v": [self.encode(part) for part in (value.start, value.stop, value.step)]}
         if isinstance(value, datetime.timedelta):
             return {"$": "timedelta", "v": [value.days, value.seconds, value.microseconds]}
+        table = frames.encode(value, self, depth)
+        if table is not None:
+            return table
+        if isinstance(value, datetime.timezone):
+            return {"$": "timezone", "v": self.encode(value.utcoffset(None), depth + 1)}
         for name, (kind, write, _) in _TEXT_KINDS.items():
             if isinstance(value, kind):
                 return {"$": name, "v": write(value)}
@@ -170,14 +200,16 @@ class Encoder:
         if address is not None:
             return address
         fields = record_fields(value)
-        if fields is not None and (_is_value(type(value)) or not self.world.keeps_own_classes):
-            return {
-                "$": "record",
-                "class": _class_name(type(value)),
-                "frozen": _is_frozen(type(value)),
-                "v": [[name, self.encode(getattr(value, name), depth + 1)] for name in fields],
-            }
+        if fields is not None and (not self.world.keeps_own_classes or self._is_value(type(value))):
+            return self._record(value, fields, depth)
         return self.world.to_reference(value)
+
+    def _is_value(self, kind: type) -> bool:
+        """Does an instance on the learner's side cross as its fields? One that can do more stays, and is called there."""
+        is_model = hasattr(kind, "model_fields")
+        if kind.__module__ == "__main__" and kind.__qualname__ in self.world.shared:
+            return is_model or _is_frozen(kind) or not classes.has_behaviour(kind)
+        return not is_model and not classes.has_behaviour(kind)
 
     def _tuple(self, value: tuple[Any, ...], depth: int) -> Any:
         items = [self.encode(item, depth + 1) for item in tuple.__iter__(value)]
@@ -228,9 +260,13 @@ class Decoder:
     def _tagged(self, tag: str, data: dict[str, Any], depth: int) -> Any:  # noqa: C901  one branch per tag
         if tag == "dict":
             made: dict[Any, Any] = {}
+            place = len(self.containers)
             self.containers.append(made)
             for key, item in data["v"]:
                 made[self.decode(key, depth + 1)] = self.decode(item, depth + 1)
+            if "kind" in data:
+                made = _typed_dict(str(data["kind"]), data.get("default"), made)
+                self.containers[place] = made
             return made
         if tag == "tuple":
             return tuple(self._items(data, depth))
@@ -252,12 +288,19 @@ class Decoder:
         if tag == "frozenset":
             return frozenset(self._items(data, depth))
         if tag == "deque":
-            made_deque: collections.deque[Any] = collections.deque()
+            made_deque: collections.deque[Any] = collections.deque(maxlen=data.get("maxlen"))
             self.containers.append(made_deque)
             made_deque.extend(self._items(data, depth))
             return made_deque
         if tag == "range":
-            return range(*self._items(data, depth))
+            made_range = range(*self._items(data, depth))
+            if made_range[-1:] and (made_range[-1] - made_range[0]) // made_range.step >= MAX_VALUES:
+                raise CannotCross(f"a range of more than {MAX_VALUES:,} numbers")
+            return made_range
+        if tag == "timezone":
+            return datetime.timezone(self.decode(data["v"], depth + 1))
+        if tag in ("frame", "series", "index", "timestamp", "missing"):
+            return frames.decode(data, self, depth)
         if tag == "timedelta":
             days, seconds, microseconds = data["v"]
             return datetime.timedelta(days, seconds, microseconds)
@@ -279,9 +322,7 @@ class Decoder:
         if tag == "namedtuple":
             return self._namedtuple(data, depth)
         if tag == "enum":
-            value = self.decode(data["v"], depth + 1)
-            known = self.world.find_class(*data["class"])
-            return known[data["name"]] if known is not None and issubclass(known, enum.Enum) else value
+            return self._enum(data, depth)
         if tag == "record":
             return self._record(data, depth)
         if tag == "exception":
@@ -294,6 +335,15 @@ class Decoder:
             return self.world.from_reference(data)
         raise CannotCross(f"unknown kind {tag!r:.40}")
 
+    def _enum(self, data: dict[str, Any], depth: int) -> Any:
+        known: Any = self.world.find_class(*data["class"])
+        if known is None and "members" in data:
+            known = classes.enum_class(_identifier(data["class"][1]), data, self, depth, self.world.lookalikes)
+        value = self.decode(data["v"], depth + 1)
+        if known is None or not issubclass(known, enum.Enum):
+            return value
+        return known.__members__[data["name"]] if data["name"] in known.__members__ else known(value)
+
     def _namedtuple(self, data: dict[str, Any], depth: int) -> Any:
         items, names = self._items(data, depth), data["names"]
         known = self.world.find_class(*data["class"])
@@ -302,17 +352,22 @@ class Decoder:
         return tuple.__new__(_namedtuple_class(_identifier(data["class"][1]), tuple(map(_identifier, names))), items)
 
     def _record(self, data: dict[str, Any], depth: int) -> Any:
-        fields = {_identifier(name): self.decode(item, depth + 1) for name, item in data["v"]}
+        names = tuple(_identifier(name) for name, _ in data["v"])
         module, name = data["class"]
         known = self.world.find_class(module, name)
-        if known is None or set(record_names(known) or ()) != set(fields):
-            known = record_class(_identifier(name.split(".")[-1]), tuple(fields), bool(data["frozen"]))
+        if known is None or set(record_names(known) or ()) != set(names):
+            shape = (bool(data["frozen"]), bool(data["eq"]), bool(data["order"]))
+            known = record_class(_identifier(name.split(".")[-1]), names, *shape)
         made: Any = object.__new__(known)
+        if not data["frozen"]:
+            self.containers.append(made)
+        fields = {name: self.decode(item, depth + 1) for name, item in data["v"]}
         if hasattr(known, "model_fields"):
             object.__setattr__(made, "__dict__", fields)
             object.__setattr__(made, "__pydantic_fields_set__", set(fields))
             object.__setattr__(made, "__pydantic_extra__", None)
-            object.__setattr__(made, "__pydantic_private__", None)
+            private = {item: kept.get_default() for item, kept in getattr(known, "__private_attributes__", {}).items()}
+            object.__setattr__(made, "__pydantic_private__", private or None)
         else:
             for field, item in fields.items():
                 object.__setattr__(made, field, item)
@@ -352,27 +407,33 @@ def restore(old: Any, new: Any) -> None:
         old.extend(new)
     elif isinstance(old, np.ndarray) and isinstance(new, np.ndarray) and old.shape == new.shape:
         old[...] = new
+    elif record_fields(old) is not None and record_fields(new) is not None:
+        for name in record_fields(new) or ():
+            value = getattr(new, name)
+            object.__setattr__(old, name, _merge(getattr(old, name), value) if hasattr(old, name) else value)
+    else:
+        frames.restore(old, new)
 
 
 def _merge(left: Any, right: Any) -> Any:
-    if type(left) is type(right) and isinstance(left, (list, dict, set, bytearray)):
+    is_record = record_fields(left) is not None and not _is_frozen(type(left))
+    if type(left) is type(right) and (isinstance(left, (list, dict, set, bytearray)) or is_record):
         restore(left, right)
         return left
     return right
 
 
 @functools.lru_cache(maxsize=1000)
-def record_class(name: str, fields: tuple[str, ...], frozen: bool) -> type:
-    """A look-alike of a class of the other side: its name and its fields, nothing else."""
-    made = dataclasses.make_dataclass(name, fields, eq=False, repr=True, init=False)
+def record_class(name: str, fields: tuple[str, ...], frozen: bool, eq: bool, order: bool) -> type:
+    """A look-alike of a class of the other side: its name, its fields, and how dataclasses compare them."""
+    made = dataclasses.make_dataclass(name, fields, eq=eq, order=eq and order, frozen=frozen)
     made.__module__ = "__main__"
-    made.__frozen__ = frozen  # type: ignore[attr-defined]
     return made
 
 
 @functools.lru_cache(maxsize=1000)
 def _namedtuple_class(name: str, names: tuple[str, ...]) -> Any:
-    return collections.namedtuple(name, names, rename=True)  # noqa: PYI024  made at run time
+    return collections.namedtuple(name, names, rename=True, module="__main__")  # noqa: PYI024  made at run time
 
 
 def _class_name(kind: type) -> list[str]:
@@ -384,15 +445,26 @@ def _is_frozen(kind: type) -> bool:
     return bool(parameters.frozen) if parameters is not None else False
 
 
-def _is_value(kind: type) -> bool:
-    """Is an instance only its fields: frozen, or without public methods of its own?"""
-    if _is_frozen(kind) or hasattr(kind, "model_fields"):
-        return True
-    return not any(
-        isinstance(member, types.FunctionType) and not name.startswith("_")
-        for base in kind.__mro__[:-1]
-        for name, member in vars(base).items()
-    )
+_FACTORIES: dict[str, Callable[[], Any]] = {
+    kind.__name__: kind for kind in (list, dict, set, int, float, str, tuple, bool)
+}
+
+
+def _dict_kind(value: Any) -> dict[str, Any]:
+    if isinstance(value, collections.Counter):
+        return {"kind": "Counter"}
+    if isinstance(value, collections.OrderedDict):
+        return {"kind": "OrderedDict"}
+    name = getattr(getattr(value, "default_factory", None), "__name__", None)
+    return {"kind": "defaultdict", "default": name} if isinstance(value, collections.defaultdict) else {}
+
+
+def _typed_dict(kind: str, default: Any, items: dict[Any, Any]) -> dict[Any, Any]:
+    if kind == "Counter":
+        return collections.Counter(items)
+    if kind == "OrderedDict":
+        return collections.OrderedDict(items)
+    return collections.defaultdict(_FACTORIES.get(str(default)), items)
 
 
 def _identifier(name: str) -> str:
@@ -408,4 +480,6 @@ def _read_array(data: dict[str, Any]) -> np.ndarray:
     if dtype.kind not in _ARRAY_KINDS or dtype.itemsize > 100_000:
         raise CannotCross(f"an array of {dtype}")
     shape = tuple(int(size) for size in data["shape"])
+    if math.prod(max(size, 1) for size in shape) > _MAX_ITEMS:
+        raise CannotCross(f"an array of the shape {shape!s:.80}")
     return np.frombuffer(base64.b64decode(data["v"]), dtype=dtype).reshape(shape).copy()

@@ -8,6 +8,7 @@ Parses only: nothing is executed.
 from __future__ import annotations
 
 import ast
+import importlib.util
 import re
 import symtable
 import warnings
@@ -96,6 +97,24 @@ def of(text: str) -> Names:
         pass
     defined = frozenset(_ROUGH_DEF.findall(text))
     return Names(defined | frozenset(_ROUGH_ASSIGNMENT.findall(text)), defined, tree=False)
+
+
+@lru_cache(maxsize=512)
+def imports(text: str) -> dict[str, str]:
+    """What a course's cell imports at its top level from installed packages: the import statement, by the bound name."""
+    parsed = parse(text)
+    found: dict[str, str] = {}
+    for node in parsed[0].body if parsed is not None else []:
+        if isinstance(node, ast.Import):
+            roots = [(alias, alias.name) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            roots = [(alias, node.module) for alias in node.names if alias.name != "*"]
+        else:
+            continue
+        for alias, module in roots:
+            if importlib.util.find_spec(module.split(".")[0]) is not None:
+                found[alias.asname or alias.name.split(".")[0]] = ast.unparse(node)
+    return found
 
 
 class _Walk(ast.NodeVisitor):

@@ -12,7 +12,7 @@ from typing import Literal
 
 from nbformat import NotebookNode, from_dict
 
-from coursekit.grading.rebuilding import slicing, tampering
+from coursekit.grading.rebuilding import code_names, slicing, tampering
 from coursekit.grading.rebuilding.course_cells import CourseCell, course_cells
 from coursekit.grading.rebuilding.matching import LearnerCell, match
 from coursekit.grading.results import Finding
@@ -24,7 +24,8 @@ StepKind = Literal["text", "given", "solution", "own", "check"]
 class Step:
     """One cell of the rebuilt notebook and what each side runs for it (None: nothing).
 
-    `names`: for a solution, the public names that the source's cell binds. `exercise`: a solution's grade_id.
+    `names`: for a solution, the public names that the source's cell binds itself; what it imports from installed packages the
+    judge imports too, so that no check takes `math` from the learner. `exercise`: a solution's grade_id.
     """
 
     kind: StepKind
@@ -118,8 +119,14 @@ def _step(one: CourseCell, learners: LearnerCell | None) -> Step:
     if learners is not None:
         cell.source = learners.text
     if one.is_solution:
-        names = frozenset(name for name in one.names.binds if not name.startswith("_"))
-        return Step("solution", cell, cell.source if one.is_code else None, None, names, one.grade_id)
+        imports = code_names.imports(one.cell.source) if one.is_code else {}
+        names = frozenset(
+            name
+            for name in one.names.binds
+            if not name.startswith("_") and (name in one.names.defines or name not in imports)
+        )
+        own_imports = "\n".join(dict.fromkeys(imports.values())) or None
+        return Step("solution", cell, cell.source if one.is_code else None, own_imports, names, one.grade_id)
     if not one.is_code:
         return Step("text", cell, None, None)
     if one.is_check:
