@@ -30,6 +30,14 @@ Isolation = Annotated[
 STUDY, TEACH, BUILD = "Study", "Teach", "Build"
 
 
+class Bench(StrEnum):
+    """What `course bench` measures."""
+
+    course = "course"
+    grading = "grading"
+    endurance = "endurance"
+
+
 class ExportShape(StrEnum):
     """The columns of an exported gradebook."""
 
@@ -244,18 +252,22 @@ def grade(
     if scheduler is None:
         backend = backends.choose(isolation)
         print(f"isolation: {backend.name} ({backend.summary})")
-    with tables.progress(f"grading {chosen.id}", total) as step:
-        reports = autograde.grade_course(
-            where,
-            course,
-            chosen,
-            students,
-            isolation=isolation,
-            workers=workers,
-            scheduler=scheduler,
-            again=again,
-            on_grade=lambda _: step(),
-        )
+    try:
+        with tables.progress(f"grading {chosen.id}", total) as step:
+            reports = autograde.grade_course(
+                where,
+                course,
+                chosen,
+                students,
+                isolation=isolation,
+                workers=workers,
+                scheduler=scheduler,
+                again=again,
+                on_grade=lambda _: step(),
+            )
+    except KeyboardInterrupt:
+        print("course: stopped; what was graded is recorded, and the same command goes on from there.", file=sys.stderr)
+        sys.exit(130)
     tables.show(tables.grading_reports(reports))
     sys.exit(1 if any(report.recorded and report.recorded.status == "failed" for report in reports) else 0)
 
@@ -328,8 +340,8 @@ def insights(
     if weaker:
         print(f"\njudged in the learner's own process, so weaker: {', '.join(weaker)}")
     with audit.reading(where.grading_dir) as log:
-        print("\ntampering")
-        tables.show(tables.submission_findings(audit.findings(log.latest(chosen.id), ["tamper"])))
+        print("\ntampering and repairs")
+        tables.show(tables.submission_findings(audit.findings(log.latest(chosen.id), ["tamper", "repair"])))
         print("\nthe last runs of the grader")
         tables.show(tables.grading_runs(log.runs()))
 
@@ -371,16 +383,56 @@ def run(
 
 
 @app.command(rich_help_panel=BUILD)
-def bench() -> None:
-    """Measure the course's own speed, as ratios within one run.
+def bench(
+    what: Annotated[
+        Bench, typer.Argument(help="The course's own speed; the grader's; a large class, killed twice.")
+    ] = Bench.course,
+    module: Annotated[str, typer.Option(help="grading: the module whose submissions are graded.")] = "m01",
+    submissions: Annotated[int | None, typer.Option(min=1, help="How many. Default: 40; endurance: 1000.")] = None,
+    sample: Annotated[int, typer.Option(min=1, help="grading: how many of them stock nbgrader grades too.")] = 4,
+    workers: Annotated[int | None, typer.Option(min=1, help="Submissions at the same time.")] = None,
+    isolation: Annotated[list[str] | None, typer.Option(help="May be repeated. Default: auto, and plain.")] = None,
+) -> None:
+    """Measure speed, as ratios within one run.
 
-    Example:  course bench
+    Example:  course bench   |   course bench grading --sample 8   |   course bench endurance --submissions 1000
     """
-    from coursekit import benchmarks, tables
+    from coursekit import tables
 
-    with tables.spinner("measuring (about 20 s)"):
-        rows = benchmarks.measure()
-    tables.show(tables.benchmarks(rows))
+    if what is Bench.course:
+        from coursekit import benchmarks
+
+        with tables.spinner("measuring (about 20 s)"):
+            rows = benchmarks.measure()
+        tables.show(tables.benchmarks(rows))
+    elif what is Bench.endurance:
+        from coursekit.grading import endurance
+
+        count = submissions or 1000
+        result = endurance.endure(
+            count,
+            workers or 2,
+            isolation=(isolation or ["auto"])[0],
+            say=lambda done: print(f"{done} of {count}", file=sys.stderr),
+        )
+        tables.show(tables.endurance(result))
+        sys.exit(1 if result.wrong or result.left_over else 0)
+    else:
+        from coursekit.grading import bench as bench_module
+
+        where, course = _course()
+        count = submissions or 40
+        measured = bench_module.measure_grading(
+            where,
+            course,
+            course.module(module),
+            submissions=count,
+            sample=min(sample, count),
+            workers=workers,
+            isolations=tuple(isolation or ("auto", "plain")),
+            say=lambda text: print(text, file=sys.stderr),
+        )
+        tables.show(tables.grading_benchmark(measured))
 
 
 @app.command(rich_help_panel=BUILD, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})

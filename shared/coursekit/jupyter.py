@@ -80,7 +80,8 @@ def load(shell: InteractiveShell) -> None:
         if getattr(event, "__name__", "") == _after_cell.__name__:
             shell.events.unregister("post_run_cell", event)
     shell.events.register("post_run_cell", _after_cell)
-    banner.show(_session, endpoint)
+    if where.mode != "grade":  # nobody looks at it there
+        banner.show(_session, endpoint)
 
 
 def _settle(where: settings.Settings) -> settings.Settings:

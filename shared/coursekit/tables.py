@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import psutil
 from rich import box
 from rich.console import Console, Group, RenderableType
 from rich.panel import Panel
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from coursekit.grading.results import Finding as SubmissionFinding
     from coursekit.grading.results import Grade
 
+_MOST_PAIRS = 30
 _MARKS = {"passed": "[green]✓[/]", "failed": "[red]✗[/]", "stale": "[yellow]↻[/]", "not run": "[dim]·[/]"}
 
 
@@ -50,8 +54,13 @@ def spinner(text: str) -> Iterator[None]:
 @contextmanager
 def progress(text: str, total: int) -> Iterator[Callable[[], None]]:
     """A progress bar; call what it yields once per finished step."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        counter = itertools.count(1)
+        yield lambda: console.print(f"{text}: {next(counter)} of {total}")
+        return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bar:
+    with Progress(*columns, console=console) as bar:
         task = bar.add_task(text, total=total)
         yield lambda: bar.advance(task)
 
@@ -120,17 +129,21 @@ def grading_reports(reports: Sequence[Report]) -> RenderableType:
     for report in sorted(fresh, key=lambda report: report.student):
         recorded, grade = report.recorded, report.grade
         assert recorded is not None and grade is not None
-        points = f"{recorded.points:g} / {recorded.max_points:g}"
+        score = recorded.points if recorded.score is None else recorded.score
+        points = f"{score:g} / {recorded.max_points:g}"
         if recorded.status == "graded":
             late = f"  (late: −{recorded.penalty:g})" if recorded.penalty else ""
             tampered = "  ⚠ tampering" if any(f.kind == "tamper" for f in recorded.findings) else ""
             failed = ", ".join(check.check_id for check in grade.checks if not check.passed)
-            table.add_row(report.student, points, Text(f"{failed}{late}{tampered}"))
+            mended = "  (repaired)" if any(f.kind == "repair" for f in recorded.findings) else ""
+            by_hand = "  (with points given by hand)" if not math.isclose(score, recorded.points) else ""
+            table.add_row(report.student, points, Text(f"{failed}{late}{by_hand}{mended}{tampered}"))
         else:
             says = {"rejected": "not graded", "kept": "rejected, the earlier grade stands", "failed": "not recorded"}
             table.add_row(report.student, points, Text(f"{says[recorded.status]}: {recorded.message}", style="red"))
     done = len(reports) - len(fresh)
-    return Group(table, Text(f"{done} graded already and unchanged (--again grades them too)" if done else "", "dim"))
+    note = Text(f"{done} graded already and unchanged (--again grades them too)" if done else "", "dim")
+    return Group(table, note) if fresh else note
 
 
 def statistics(result: Statistics) -> RenderableType:
@@ -154,16 +167,21 @@ def statistics(result: Statistics) -> RenderableType:
 
 
 def similarity(pairs: Sequence[Pair]) -> RenderableType:
-    """One row per pair of solutions that are more alike than chance."""
+    """One row per two students whose solutions are more alike than chance, the most alike first."""
     if not pairs:
         return Text("no solutions of different students are unusually alike")
-    table = Table(box=box.SIMPLE_HEAD)
-    for name in ("exercise", "student", "student", "alike", "shared runs"):
-        table.add_column(name, justify="right" if name in ("alike", "shared runs") else "left")
+    together: dict[tuple[str, str], list[Pair]] = {}
     for pair in pairs:
-        names = (Text(pair.exercise), Text(pair.first), Text(pair.second))
-        table.add_row(*names, f"{pair.share:.0%}", str(pair.shared))
-    return Group(table, Text("a reason to look at both texts, not a verdict", style="dim"))
+        together.setdefault((pair.first, pair.second), []).append(pair)
+    ranked = sorted(together.items(), key=lambda item: (-len(item[1]), -sum(pair.share for pair in item[1]), item[0]))
+    table = Table(box=box.SIMPLE_HEAD)
+    for name in ("student", "student", "alike", "exercises"):
+        table.add_column(name, justify="right" if name == "alike" else "left")
+    for (first, second), theirs in ranked[:_MOST_PAIRS]:
+        share = sum(pair.share for pair in theirs) / len(theirs)
+        table.add_row(Text(first), Text(second), f"{share:.0%}", Text(", ".join(pair.exercise for pair in theirs)))
+    more = f"{len(ranked) - _MOST_PAIRS} more pairs; raise --threshold. " if len(ranked) > _MOST_PAIRS else ""
+    return Group(table, Text(f"{more}A reason to look at both texts, not a verdict.", style="dim"))
 
 
 def submission_findings(found: Sequence[tuple[Entry, SubmissionFinding]]) -> RenderableType:
@@ -187,7 +205,10 @@ def grading_runs(runs: Sequence[Run]) -> Table:
     for name in ("started", "module", "by", "graded", "rejected", "failed", "skipped", "ended"):
         table.add_column(name, justify="right" if name in ("graded", "rejected", "failed", "skipped") else "left")
     for run in runs:
-        ended = Text("interrupted", style="red") if run.interrupted else Text(run.ended or "")
+        if run.interrupted and run.ended is None and psutil.pid_exists(run.pid):
+            ended = Text("running")
+        else:
+            ended = Text("interrupted", style="red") if run.interrupted else Text(run.ended or "")
         counts = (str(run.graded), str(run.rejected), str(run.failed), str(run.skipped))
         table.add_row(run.started, run.module, Text(f"{run.who}@{run.host}"), *counts, ended)
     return table

@@ -89,6 +89,7 @@ def test_shared_never_imports_what_learners_write() -> None:
         ("psycopg", ("database.py", "postgres/", "corpus/", "grading/databases/", "grading/judging/addresses.py")),
         ("papermill", ("running/",)),
         ("nbgrader", ("grading/",)),
+        ("distributed", ("grading/cluster.py", "grading/cluster_worker.py")),
         ("simllm", ("models.py", "benchmarks.py")),
     ],
 )

@@ -25,7 +25,7 @@ def local(
 ) -> Iterator[Scheduler]:
     """Stations in this process, one thread each.
 
-    The scheduler raises the first GradingError of a station, after the others have ended what they were at.
+    The scheduler raises the first GradingError of a station; what the others are at is given up, and graded by the next run.
     """
     judges = JudgeSource(judge_environ(where))
     todo: queue.SimpleQueue[Submitted | None] = queue.SimpleQueue()
@@ -56,6 +56,9 @@ def local(
 
     try:
         yield run
+    except BaseException:
+        judges.close()  # what is under way is not waited for
+        raise
     finally:
         for _ in threads:
             todo.put(None)

@@ -59,6 +59,7 @@ class JudgeSource:
         self._environ = environ
         self._lock = threading.Lock()
         self._zygote: Zygote | None = None
+        self._closed = False
 
     def prepare(self) -> None:
         """Start it now, so that the first judge need not wait; an error shows when that one is spawned."""
@@ -66,6 +67,8 @@ class JudgeSource:
             self._started()
 
     def _started(self) -> Zygote:
+        if self._closed:
+            raise GradingError("grading has been stopped.")
         if self._zygote is None:
             try:
                 self._zygote = Zygote.start(JUDGE_PRELOAD, environ=self._environ)
@@ -101,7 +104,9 @@ class JudgeSource:
             return "" if self._zygote is None else self._zygote.said()
 
     def close(self) -> None:
+        """End it with every judge, also those at work; no further one can be started."""
         with self._lock:
+            self._closed = True
             if self._zygote is not None:
                 self._zygote.close()
                 self._zygote = None

@@ -42,7 +42,7 @@ def findings(course: Sequence[CourseCell], cells: Sequence[LearnerCell]) -> Iter
     if retyped:
         yield Finding("repair", f"no longer a code cell, and one again: {_listed(retyped)}")
     if missing:
-        yield Finding("note", f"deleted, and back again: {_listed(missing)}")
+        yield Finding("note", f"these cells were deleted, and are graded all the same: {_listed(missing)}")
     order = [cell.match.index for cell in cells if cell.match is not None and cell is copies[cell.match.index][0]]
     if order != sorted(order):
         yield Finding("note", "the cells stood in another order; graded in the course's")

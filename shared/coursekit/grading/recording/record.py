@@ -59,7 +59,10 @@ class SubmissionInfo:
 
 @dataclass(frozen=True)
 class Recorded:
-    """What became of one grade. `kept`: the file was rejected, an earlier file's grade stands. `failed`: nothing was recorded."""
+    """What became of one grade. `kept`: the file was rejected, an earlier file's grade stands. `failed`: nothing was recorded.
+
+    `points` are the automatic ones, `score` has those given by hand in it; the penalty is taken off neither.
+    """
 
     student: str
     status: Literal["graded", "rejected", "kept", "failed"]
@@ -68,6 +71,7 @@ class Recorded:
     penalty: float | None = None
     message: str = ""
     findings: tuple[Finding, ...] = ()
+    score: float | None = None
 
 
 class Recorder:
@@ -205,13 +209,13 @@ class Recorder:
         rows = submitting.read_rows(notebook, student, submission.timestamp, _changed(before, notebook))
         target = autograded.path_of(self._where.grading_dir, student, self._module.id).parent
         autograded.stage(target, notebook, submission.timestamp)
-        points_now, penalty = self._book.transact(
+        points_now, score, penalty = self._book.transact(
             lambda session: submitting.save(session, self._module.id, rows, self._penalty)
         )
         autograded.publish(target)
         self._note(grade, submission, points_now, maximum, error, findings, checks)
         status: Literal["graded", "rejected"] = "rejected" if error else "graded"
-        return Recorded(student, status, points_now, maximum, penalty, error or "", findings)
+        return Recorded(student, status, points_now, maximum, penalty, error or "", findings, score)
 
     def _note(
         self,

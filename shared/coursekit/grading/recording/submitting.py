@@ -50,7 +50,7 @@ def read_rows(notebook: NotebookNode, student: str, timestamp: datetime | None, 
     return Rows(student, timestamp, scores, comments, changed)
 
 
-def save(session: Session, assignment_name: str, rows: Rows, penalty: Penalty) -> tuple[float, float | None]:
+def save(session: Session, assignment_name: str, rows: Rows, penalty: Penalty) -> tuple[float, float, float | None]:
     """Write the rows; returns the sum of the automatic scores and the late penalty."""
     assignment = session.scalars(select(api.Assignment).where(api.Assignment.name == assignment_name)).one()
     if session.get(api.Student, rows.student) is None:
@@ -76,7 +76,8 @@ def save(session: Session, assignment_name: str, rows: Rows, penalty: Penalty) -
     if due is not None and submission.extension is not None:
         due += submission.extension
     submitted.late_submission_penalty = penalty(sum(map(_score, submitted.grades)), due, rows.timestamp)
-    return sum(grade.auto_score or 0.0 for grade in submitted.grades), submitted.late_submission_penalty
+    automatic = sum(grade.auto_score or 0.0 for grade in submitted.grades)
+    return automatic, sum(map(_score, submitted.grades)), submitted.late_submission_penalty
 
 
 def refresh_penalties(session: Session, assignment_name: str, penalty: Penalty) -> None:
