@@ -47,7 +47,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _is_left_out(item: pytest.Item, strongest: str) -> bool:
     given: dict[str, Any] = dict(item.callspec.params) if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}  # fmt: skip
-    if "hostile" not in given or given["isolation"] == strongest:
+    if "hostile" not in given or given.get("isolation", strongest) == strongest:
         return False
     if given["isolation"] == "bwrap":
         return True  # it is missing here

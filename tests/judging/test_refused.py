@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from coursekit.grading.judging.decoding import Decoder
 from coursekit.grading.judging.exceptions import EndedItself
-from coursekit.grading.judging.values import CannotCross, Decoder
+from coursekit.grading.judging.values import CannotCross
 from tests.judging.two_sides import TwoSides
 
 
@@ -75,7 +76,7 @@ def test_forged_values_are_refused(sides: TwoSides, data: Any, monkeypatch: pyte
 
 def test_a_forged_answer_is_the_learners_failure_and_the_channel_goes_on(sides: TwoSides) -> None:
     sides.define(
-        "def answer():\n    import coursekit.grading.judging.values as values\n    old = values.Encoder.encode\n"
+        "def answer():\n    import coursekit.grading.judging.encoding as values\n    old = values.Encoder.encode\n"
         "    def forge(self, value, depth=0):\n        values.Encoder.encode = old\n        return {'$': 'own', 'n': 4711}\n"
         "    values.Encoder.encode = forge\n    return 1\ndef fine(): return 2"
     )

@@ -11,8 +11,9 @@ import threading
 from types import TracebackType
 from typing import Any, Self
 
+from coursekit.grading.judging.decoding import Decoder
+from coursekit.grading.judging.encoding import Encoder
 from coursekit.grading.judging.peer import Peer
-from coursekit.grading.judging.values import Decoder, Encoder
 
 
 class TwoSides:

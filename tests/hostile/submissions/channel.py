@@ -209,9 +209,9 @@ sys.modules["coursekit.messages"] = None
 """
 
 PICKLED_SELF = """
-from coursekit.grading.judging import exceptions, values
+from coursekit.grading.judging import encoding, exceptions
 
-values.Encoder.encode = lambda self, value, depth=0: "hello-world"
+encoding.Encoder.encode = lambda self, value, depth=0: "hello-world"
 exceptions.encode = lambda *arguments: "hello-world"
 """
 

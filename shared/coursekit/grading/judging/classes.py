@@ -14,7 +14,8 @@ import reprlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from coursekit.grading.judging.values import Decoder, Encoder
+    from coursekit.grading.judging.decoding import Decoder
+    from coursekit.grading.judging.encoding import Encoder
 
 _MAX_MEMBERS = 200
 _PLAIN = (

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 from coursekit.grading.judging import classes
 
 if TYPE_CHECKING:
-    from coursekit.grading.judging.values import Decoder, Encoder, World
+    from coursekit.grading.judging.decoding import Decoder
+    from coursekit.grading.judging.encoding import Encoder
+    from coursekit.grading.judging.values import World
 
 MAX_TEXT = 20_000
 MAX_CHAIN = 6

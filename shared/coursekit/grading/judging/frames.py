@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from coursekit.grading.judging.values import Decoder, Encoder
+    from coursekit.grading.judging.decoding import Decoder
+    from coursekit.grading.judging.encoding import Encoder
 
 
 def encode(value: Any, encoder: Encoder, depth: int) -> dict[str, Any] | None:

@@ -23,11 +23,12 @@ from coursekit import messages
 from coursekit.grading.judging import INSIDE_TAG, addresses, exceptions, plan
 from coursekit.grading.judging.canaries import Canaries
 from coursekit.grading.judging.cells import CellResult, Runner
+from coursekit.grading.judging.decoding import Decoder
 from coursekit.grading.judging.outputs import clean_outputs
 from coursekit.grading.judging.peer import Gone
 from coursekit.grading.judging.process import CannotIsolate, LearnerProcess, Setting, learner_environ
 from coursekit.grading.judging.scoring import Score, Stopped, score
-from coursekit.grading.judging.values import CannotCross, Decoder
+from coursekit.grading.judging.values import CannotCross
 from coursekit.zygote import Zygote
 
 MAX_STARTS = 40

@@ -14,8 +14,9 @@ from contextlib import suppress
 from typing import Any
 
 from coursekit.grading.judging.cells import Runner, error_output
+from coursekit.grading.judging.encoding import Encoder
 from coursekit.grading.judging.peer import Peer
-from coursekit.grading.judging.values import CannotCross, Encoder
+from coursekit.grading.judging.values import CannotCross
 
 
 def main(args: dict[str, Any], files: list[int]) -> int:

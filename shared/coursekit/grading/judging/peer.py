@@ -27,7 +27,10 @@ from typing import Any
 
 from coursekit import messages
 from coursekit.grading.judging import classes, exceptions, proxies
-from coursekit.grading.judging.values import CannotCross, Decoder, Encoder, World, record_fields, restore
+from coursekit.grading.judging.decoding import Decoder
+from coursekit.grading.judging.encoding import Encoder
+from coursekit.grading.judging.records import record_fields, restore
+from coursekit.grading.judging.values import CannotCross, World
 
 MAIN = "main"
 MAX_THREADS = 64
