@@ -279,7 +279,12 @@ class Judge:
         return [{"output_type": "error", "ename": name, "evalue": first, "traceback": given.message.splitlines()}]
 
     def _stopped(self, step: dict[str, Any], said: str) -> Stopped:
-        return Stopped(f"{step['id']}: the check could not go on: {self._bury(said)}")
+        why = self._bury(said)
+        if "time is over" in why:
+            why += (
+                f" ({self._limits['check_seconds']:g} s); look for a loop without an end, or a wait without a timeout"
+            )
+        return Stopped(f"{step['id']}: the check could not go on: {why}")
 
     def _explained(self, error: BaseException | None, message: str) -> str:
         """Add why a name is missing: its cell failed."""

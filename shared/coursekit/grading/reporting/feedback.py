@@ -147,4 +147,5 @@ def with_policy(page: str) -> str:
     scripts = " ".join(allowed) or "'none'"
     policy = f"script-src {scripts}; object-src 'none'; frame-src 'none'; form-action 'none'; base-uri 'none'"
     meta = f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
-    return head.replace("<head>", f"<head>\n{meta}", 1) + separator + rest
+    style = "<style>.output_area pre, .output pre { white-space: pre-wrap; overflow-wrap: anywhere; }</style>"
+    return head.replace("<head>", f"<head>\n{meta}", 1) + style + separator + rest
