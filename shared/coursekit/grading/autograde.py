@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from coursekit import manifest, settings
@@ -60,7 +60,8 @@ def grade_course(
         workers: submissions at the same time (default: as course.yml says).
         scheduler: the address of a Dask scheduler, to grade on its workers.
         again: grade everything again.
-        on_grade: called after each submission, in the order in which they end.
+        on_grade: called after each submission, in the order in which they end, with the graded notebook; the reports that
+            are returned are without it.
 
     Raises:
         GradingError: nobody has submitted, a named student has not, another grader is at work, the isolation does not
@@ -77,8 +78,9 @@ def grade_course(
     reports: list[Report] = []
 
     def done(report: Report) -> None:
-        reports.append(report)
         on_grade(report)
+        slim = None if report.grade is None else replace(report.grade, notebook=None)  # a class's notebooks fill memory
+        reports.append(replace(report, grade=slim))
 
     strength = isolation if scheduler else backends.choose(isolation).name
     with Recorder(where, course, module, isolation=strength, what=f"course grade {module.short}") as recorder:
