@@ -444,7 +444,12 @@ def test(context: typer.Context) -> None:
     import os
 
     where, _ = _course()
-    everything = ["-n", str(min(os.cpu_count() or 2, 4)), "--dist", "loadgroup"]
+    everything = [
+        "-n",
+        str(min(os.cpu_count() or 2, 4)),
+        "--dist",
+        "loadfile",
+    ]  # tests of one file share what they have made
     command = [sys.executable, "-m", "pytest", *(context.args or everything)]
     os.chdir(where.root)
     os.execv(sys.executable, command)

@@ -14,7 +14,6 @@ from tests.conftest import ROOT
 MODULES = [module.id for module in manifest.load(ROOT).modules]
 
 
-@pytest.mark.xdist_group("solutions")
 def test_every_solution_executes_under_papermill_and_measures_its_scoreboard_row(where: settings.Settings) -> None:
     results = runner.run(MODULES, workers=2)
     assert [(r.module, r.status, r.message) for r in results] == [(module, "ok", "") for module in MODULES]
@@ -26,7 +25,7 @@ def test_every_solution_executes_under_papermill_and_measures_its_scoreboard_row
             assert not [o for o in cell.outputs if o.output_type == "stream" and o.name == "stderr"], cell.source[:80]
 
 
-@pytest.mark.parametrize("module_id", [pytest.param(m, marks=pytest.mark.xdist_group(m)) for m in MODULES])
+@pytest.mark.parametrize("module_id", MODULES)
 def test_the_reference_gets_full_points_and_a_blank_release_none(
     module_id: str, where: settings.Settings, course: manifest.Manifest
 ) -> None:

@@ -86,9 +86,7 @@ def matrix(
 
 def _cases() -> list[object]:
     return [
-        pytest.param(module_id, answer, id=answer.id, marks=pytest.mark.xdist_group(module_id))
-        for module_id in MODULES
-        for answer in kill_matrix.load(module_id)
+        pytest.param(module_id, answer, id=answer.id) for module_id in MODULES for answer in kill_matrix.load(module_id)
     ]
 
 
@@ -98,14 +96,12 @@ def test_an_answer_loses_exactly_the_checks_that_it_should(matrix: Matrix, answe
     assert verdict.failed_checks == answer.fails, "\n".join([answer.mistake, *verdict.failures.values()])
 
 
-@pytest.mark.parametrize(
-    "matrix", [pytest.param(m, marks=pytest.mark.xdist_group(m)) for m in MODULES], indirect=True, ids=MODULES
-)
+@pytest.mark.parametrize("matrix", MODULES, indirect=True, ids=MODULES)
 def test_the_checks_stand_on_set_up_exports_and_themselves(matrix: Matrix) -> None:
     assert matrix.verdicts["reference"].failures == {}
 
 
-@pytest.mark.parametrize("module_id", [pytest.param(m, marks=pytest.mark.xdist_group(m)) for m in MODULES])
+@pytest.mark.parametrize("module_id", MODULES)
 def test_stock_nbgrader_agrees(
     module_id: str, tmp_path: Path, where: settings.Settings, course: manifest.Manifest
 ) -> None:

@@ -10,8 +10,6 @@ import pytest
 from coursekit.grading import endurance, sample_course
 from coursekit.grading.memory import proportional_mb, resident_mb
 
-pytestmark = pytest.mark.xdist_group("resume")
-
 
 @pytest.mark.skipif(sys.platform != "linux", reason="finds a killed grader's processes in /proc")
 def test_a_class_graded_by_a_grader_that_is_killed_has_every_row_right() -> None:

@@ -24,8 +24,6 @@ from tests.hostile.submissions import GROUPS
 GRADED = "test_a_submission_gets_what_its_honest_part_deserves"
 ISOLATIONS = ("bwrap", "namespaces", "plain")
 
-pytestmark = pytest.mark.xdist_group("hostile")  # one grading run at a time: its time limits are short
-
 
 @dataclass
 class Aftermath:

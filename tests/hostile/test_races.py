@@ -22,8 +22,6 @@ from tests.hostile.maker import Maker
 from tests.hostile.runs import Run
 from tests.hostile.scene import Scene
 
-pytestmark = pytest.mark.xdist_group("hostile")
-
 FULL = sum(course.POINTS[H1].values())
 WRONG_SLUG = "def slug(text):\n    return text"
 SLOW = "import time\n\ntime.sleep(2)"

@@ -10,12 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-import pytest
 
 from tests.conftest import ROOT
 from tests.hostile import scene
-
-pytestmark = pytest.mark.xdist_group("hostile")
 
 DETACHED = """
 import os, subprocess, sys

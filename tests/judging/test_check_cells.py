@@ -15,8 +15,6 @@ from coursekit.grading.results import Grade
 from tests.conftest import ROOT
 from tests.judging.one_notebook import Course, Exercise, check
 
-pytestmark = pytest.mark.xdist_group("check_cells")
-
 EXERCISES = [
     Exercise(
         "plain-asserts",

@@ -11,8 +11,6 @@ import pytest
 from coursekit.grading.results import Grade
 from tests.judging.one_notebook import Course, Exercise, check
 
-pytestmark = pytest.mark.xdist_group("judge")
-
 LIMITS = {"cell_seconds": 3, "check_seconds": 2, "notebook_seconds": 30, "memory_mb": 300, "disk_mb": 16}
 EXERCISES = [
     Exercise(
