@@ -452,7 +452,7 @@ def test_deleted_checks_stand_again_and_reordering_is_noted() -> None:
     _reverse(notebook)
     result = _rebuilt(notebook)
     _assert_earns_everything(result)
-    assert "back again: x-add-basic" in _said(result, "note") and "another order" in _said(result, "note")
+    assert "graded all the same: x-add-basic" in _said(result, "note") and "another order" in _said(result, "note")
 
 
 def test_a_foreign_cell_with_the_grade_id_of_a_solution_does_not_replace_it() -> None:
