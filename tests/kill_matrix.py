@@ -60,7 +60,7 @@ def _answer(module_id: str, path: Path, exercise: str, kind: Any, item: dict[str
 
 def exercises(where: settings.Settings, module: manifest.Module) -> dict[str, str]:
     """The reference's solution cells of one module: source by exercise."""
-    notebook = notebooks.read(where.solutions_dir / module.id / f"{module.id}.ipynb")
+    notebook = notebooks.read(where.solution(module.id))
     return {str(notebooks.grade_id(cell)): cell.source for cell in notebook.cells if notebooks.is_solution(cell)}
 
 

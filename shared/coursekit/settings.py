@@ -50,6 +50,10 @@ class Settings:
     def solutions_dir(self) -> Path:
         return self.root / "solutions"
 
+    def solution(self, module_id: str) -> Path:
+        """The instructor's notebook of a module."""
+        return self.solutions_dir / module_id / f"{module_id}.ipynb"
+
     @property
     def notebooks_dir(self) -> Path:
         return self.root / "notebooks"

@@ -120,7 +120,7 @@ def extract_reference(where: settings.Settings, module: manifest.Module) -> dict
 
     Where the solutions were not handed out, files that lie ready in `<root>/reference/` serve (the grader's stage).
     """
-    path = where.solutions_dir / module.id / f"{module.id}.ipynb"
+    path = where.solution(module.id)
     if not path.is_file():
         ready = {name: where.root / "reference" / name for name in module.exports}
         return {name: file for name, file in ready.items() if file.is_file()}

@@ -31,7 +31,7 @@ def test_the_reference_gets_full_points_and_a_blank_release_none(
 ) -> None:
     module = course.module(module_id)
     submissions = {
-        "reference": where.solutions_dir / module.id / f"{module.id}.ipynb",
+        "reference": where.solution(module.id),
         "blank": where.notebooks_dir / module.id / f"{module.id}.ipynb",
     }
     grades = autograde.grade_apart(where, course, module, submissions, workers=2)

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from coursekit.errors import DatabaseError
 from coursekit.grading.databases.grading_server import GradingServer, Submission, learner_url_for
 from coursekit.postgres import urls as postgres_urls
 from coursekit.postgres.process import running_postmaster
+from tests.database.conftest import processes_in, wait_until
 
 DISK_MB = 24
 
@@ -34,7 +35,7 @@ def server(cache: Path) -> Iterator[GradingServer]:
     with GradingServer(cache, disk_mb=DISK_MB) as running:
         yield running
         folder = running.folder
-    assert processes_of(folder) == [] and not folder.exists()
+    assert processes_in(folder) == [] and not folder.exists()
 
 
 @pytest.fixture
@@ -47,27 +48,6 @@ def submission(server: GradingServer) -> Iterator[Submission]:
 def learner(submission: Submission) -> Iterator[psycopg.Connection]:
     with psycopg.connect(submission.learner, autocommit=True) as connection:
         yield connection
-
-
-def processes_of(folder: Path) -> list[int]:
-    """Pids of living processes that name this folder in their command line or work in it, other than ours."""
-    found = []
-    for process in psutil.process_iter():
-        with suppress(psutil.Error, OSError):
-            if process.pid == os.getpid() or process.status() == psutil.STATUS_ZOMBIE:
-                continue
-            if str(folder) in " ".join(process.cmdline()) or Path(process.cwd()).is_relative_to(folder):
-                found.append(process.pid)
-    return found
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 15) -> bool:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 def works(opened: Submission) -> bool:
@@ -326,7 +306,7 @@ def test_a_server_that_does_not_answer_is_started_again_from_the_prepared_data(
             assert works(second)
         assert server.folder != before and not before.exists()
         assert not server.ensure()
-    assert processes_of(before) == []
+    assert processes_in(before) == []
 
 
 def test_one_server_has_one_submission_at_a_time(server: GradingServer, submission: Submission) -> None:
@@ -341,7 +321,7 @@ def test_two_workers_have_nothing_in_common(cache: Path) -> None:
         login = postgres_urls.parse(here.judge)
         with pytest.raises(psycopg.OperationalError, match="password"):
             psycopg.connect(postgres_urls.build({**login, "host": str(two.socket_dir)}))
-    assert not processes_of(one_folder := Path(login["host"]).parent) and not one_folder.exists()
+    assert not processes_in(one_folder := Path(login["host"]).parent) and not one_folder.exists()
 
 
 OWNER = """
@@ -365,12 +345,12 @@ def test_a_killed_owner_leaves_no_process_and_no_file(cache: Path, number: signa
         assert owner.stdout is not None
         folder, child, learner = owner.stdout.readline().split()
         try:
-            assert processes_of(Path(folder))
+            assert processes_in(Path(folder))
             busy = psycopg.connect(learner, autocommit=True)
             busy.pgconn.send_query(b"SELECT count(*) FROM generate_series(1, 10000000000)")
             owner.send_signal(number)
             owner.wait()
-            assert wait_until(lambda: not processes_of(Path(folder)) and not Path(folder).exists())
+            assert wait_until(lambda: not processes_in(Path(folder)) and not Path(folder).exists())
             busy.close()
         finally:
             os.kill(int(child), signal.SIGKILL)
@@ -383,7 +363,7 @@ def test_a_killed_guard_takes_the_server_with_it(cache: Path) -> None:
     folder = server.folder
     assert server._guard is not None
     server._guard.kill()
-    assert wait_until(lambda: not processes_of(folder))
+    assert wait_until(lambda: not processes_in(folder))
     server.close()
     assert not folder.exists()
 

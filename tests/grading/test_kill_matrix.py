@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
 
 from coursekit import manifest, settings, workspace
 from coursekit.grading import autograde, stock
+from coursekit.grading.results import Grade
 from tests import kill_matrix
 from tests.conftest import ROOT
 
@@ -21,22 +19,11 @@ MIN_RIGHT, MIN_WRONG = 2, 5
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """The checks that failed, each with its message."""
-
-    failures: dict[str, str]
-
-    @property
-    def failed_checks(self) -> frozenset[str]:
-        return frozenset(self.failures)
-
-
-@dataclass(frozen=True)
 class Matrix:
-    """The verdicts on one module's answers, by answer id; the reference among them."""
+    """The grades of one module's answers, by answer id; the reference's among them."""
 
     checks: list[str]
-    verdicts: dict[str, Verdict]
+    grades: dict[str, Grade]
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +32,7 @@ def matrices() -> Iterator[dict[str, Matrix]]:
     made: dict[str, Matrix] = {}
     yield made
     for module_id, matrix in made.items():
-        rows = [(name, verdict.failed_checks) for name, verdict in matrix.verdicts.items()]
+        rows = [(name, grade.failed_checks) for name, grade in matrix.grades.items()]
         print(f"\nkill matrix of {module_id}\n{kill_matrix.render(matrix.checks, rows)}")
 
 
@@ -54,7 +41,6 @@ def matrix(
     request: pytest.FixtureRequest,
     matrices: dict[str, Matrix],
     tmp_path: Path,
-    tmp_path_factory: pytest.TempPathFactory,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Matrix:
     module_id = request.param
@@ -67,20 +53,9 @@ def matrix(
             for answer in kill_matrix.load(module_id)
         }
         submissions["reference"] = kill_matrix.build(where, module, None, tmp_path / "reference.ipynb")
-        base = tmp_path_factory.getbasetemp()
-        shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-        with FileLock(shared / f"{module_id}.lock"):  # parallel test processes make each matrix once
-            kept = shared / f"{module_id}.verdicts.json"
-            if not kept.exists():
-                made = autograde.grade_apart(where, manifest.load(where.root), module, submissions, workers=2)
-                assert not [grade.error for grade in made.values() if grade.error]
-                failures = {
-                    name: {check.check_id: check.message for check in grade.checks if not check.passed}
-                    for name, grade in made.items()
-                }
-                kept.write_text(json.dumps(failures), encoding="utf-8")
-            verdicts = {name: Verdict(f) for name, f in json.loads(kept.read_text(encoding="utf-8")).items()}
-        matrices[module_id] = Matrix(list(workspace.check_ids(where, module)), verdicts)
+        grades = autograde.grade_apart(where, manifest.load(where.root), module, submissions, workers=2)
+        assert not [grade.error for grade in grades.values() if grade.error]
+        matrices[module_id] = Matrix(list(workspace.check_ids(where, module)), grades)
     return matrices[module_id]
 
 
@@ -92,13 +67,14 @@ def _cases() -> list[object]:
 
 @pytest.mark.parametrize(("matrix", "answer"), _cases(), indirect=["matrix"])
 def test_an_answer_loses_exactly_the_checks_that_it_should(matrix: Matrix, answer: kill_matrix.Answer) -> None:
-    verdict = matrix.verdicts[answer.id]
-    assert verdict.failed_checks == answer.fails, "\n".join([answer.mistake, *verdict.failures.values()])
+    grade = matrix.grades[answer.id]
+    said = [check.message for check in grade.checks if not check.passed]
+    assert grade.failed_checks == answer.fails, "\n".join([answer.mistake, *said])
 
 
 @pytest.mark.parametrize("matrix", MODULES, indirect=True, ids=MODULES)
 def test_the_checks_stand_on_set_up_exports_and_themselves(matrix: Matrix) -> None:
-    assert matrix.verdicts["reference"].failures == {}
+    assert matrix.grades["reference"].failed_checks == frozenset()
 
 
 @pytest.mark.parametrize("module_id", MODULES)

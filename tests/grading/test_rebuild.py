@@ -211,7 +211,7 @@ def test_this_courses_answers_survive_the_loss_of_all_metadata_and_order(
     where: Settings, course: manifest.Manifest
 ) -> None:
     for module in course.modules:
-        path = where.solutions_dir / module.id / f"{module.id}.ipynb"
+        path = where.solution(module.id)
         if not path.is_file():
             continue
         reference = notebooks.read(path)

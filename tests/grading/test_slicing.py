@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-from pathlib import Path
 
 import pytest
 from IPython.core.inputtransformer2 import TransformerManager
@@ -170,7 +169,7 @@ def test_this_courses_modules_run_what_the_kill_matrix_keeps(
     where: settings.Settings, course: manifest.Manifest
 ) -> None:
     for module in course.modules:
-        path = Path(where.solutions_dir / module.id / f"{module.id}.ipynb")
+        path = where.solution(module.id)
         if not path.is_file():
             continue
         notebook = notebooks.read(path)

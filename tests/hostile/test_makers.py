@@ -74,7 +74,7 @@ def test_the_course_is_released_without_canaries_and_knows_its_points(template: 
     where = settings.load({"COURSE_ROOT": str(template.root)})
     course_file = manifest.load(template.root)
     for module in course_file.modules:
-        source = where.solutions_dir / module.id / f"{module.id}.ipynb"
+        source = where.solution(module.id)
         text = template.release(module.id).read_text(encoding="utf-8")
         assert template.canary in source.read_text(encoding="utf-8") and template.canary not in text
         assert list(release.find_leaks(source, template.release(module.id))) == []

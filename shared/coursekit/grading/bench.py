@@ -120,7 +120,7 @@ def make_submissions(
     """
     import nbformat
 
-    source = notebooks.read(where.solutions_dir / module.id / f"{module.id}.ipynb")
+    source = notebooks.read(where.solution(module.id))
     release = where.notebooks_dir / module.id / f"{module.id}.ipynb"
     solved = {str(notebooks.grade_id(cell)): cell.source for cell in source.cells if notebooks.is_solution(cell)}
     if not solved:

@@ -66,7 +66,7 @@ def generate(where: settings.Settings, module: manifest.Module, release_dir: Pat
     Raises:
         GradingError: see `release`.
     """
-    source = where.solutions_dir / module.id / f"{module.id}.ipynb"
+    source = where.solution(module.id)
     notebooks.read(source)
     with tempfile.TemporaryDirectory(prefix="course-gradebook-") as grading_dir:
         gradebooks.ensure(where, Path(grading_dir) / "gradebook.db")

@@ -28,6 +28,7 @@ from coursekit.errors import GradingError
 from coursekit.grading import staging
 from coursekit.grading.isolation import cage
 from coursekit.grading.isolation.backends import Backend
+from coursekit.grading.judging.process import SINGLE_THREADED
 from coursekit.grading.results import CheckGrade, Finding, Grade
 from coursekit.zygote import Zygote, ZygoteDied
 
@@ -214,7 +215,7 @@ class Station:
         paths = self._paths()
         job = {
             "submission": str(file),
-            "source": str(self._where.solutions_dir / self._module.id / f"{self._module.id}.ipynb"),
+            "source": str(self._where.solution(self._module.id)),
             "execute": self._course.grading.execute,
             "limits": limits.model_dump(),
             "models": bool(self._course.models),
@@ -324,10 +325,8 @@ def judge_environ(where: settings.Settings) -> dict[str, str]:
         "COURSE_ROOT": str(where.root),
         "COURSE_STATE": str(where.state_dir),
         "COURSE_MODE": "grade",
-        "MPLBACKEND": "agg",
+        **SINGLE_THREADED,
         "MPLCONFIGDIR": str(_matplotlib_cache(where)),
-        "OPENBLAS_NUM_THREADS": "1",
-        "OMP_NUM_THREADS": "1",
         "SSL_CERT_DIR": "/nonexistent",  # every new openai client would load all certificates: 40 ms, for no network
     }
 
@@ -345,9 +344,7 @@ def _cage_environ(where: settings.Settings) -> dict[str, str]:
         "PYTHONPATH": os.pathsep.join(cage.package_folders()),
         "LANG": "C.UTF-8",
         "HOME": "/nonexistent",
-        "MPLBACKEND": "agg",
+        **SINGLE_THREADED,
         "MPLCONFIGDIR": str(_matplotlib_cache(where)),
-        "OPENBLAS_NUM_THREADS": "1",
-        "OMP_NUM_THREADS": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
     }

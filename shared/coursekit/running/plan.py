@@ -110,7 +110,7 @@ def _is_path(target: str | Path) -> bool:
 
 def _plan_module(target: str | Path, manifest: Manifest, settings: Settings) -> Plan:
     module = manifest.module(str(target))
-    path = settings.solutions_dir / module.id / f"{module.id}.ipynb"
+    path = settings.solution(module.id)
     return _read(path, module.id, module, settings)
 
 

@@ -17,7 +17,8 @@ from typing import Any
 
 from coursekit import messages, zygote
 from coursekit.grading.isolation import enclosure, seccomp, syscalls
-from coursekit.grading.judging.learner import limit
+from coursekit.grading.isolation.limits import limit
+from coursekit.grading.memory import descendants
 
 _ROUND_SECONDS = 0.05
 _KILL_ROUNDS = 200
@@ -137,17 +138,7 @@ def _family() -> list[int]:
     """All descendants, or in a pid namespace all processes but this one. Empty where there is no /proc."""
     if os.getpid() == 1:
         return [int(name) for name in os.listdir("/proc") if name.isdigit() and name != "1"]
-    found: list[int] = []
-    pending = [os.getpid()]
-    while pending:
-        parent = pending.pop()
-        with suppress(OSError):
-            for thread in os.listdir(f"/proc/{parent}/task"):
-                with open(f"/proc/{parent}/task/{thread}/children", encoding="ascii") as listing:
-                    children = [int(word) for word in listing.read().split()]
-                found += children
-                pending += children
-    return found
+    return descendants(os.getpid())
 
 
 def _memory_kb(pid: int) -> int:

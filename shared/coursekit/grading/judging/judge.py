@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from coursekit import messages
+from coursekit.grading.intake import reading
 from coursekit.grading.judging import INSIDE_TAG, addresses, exceptions, plan
 from coursekit.grading.judging.canaries import Canaries
 from coursekit.grading.judging.cells import CellResult, Runner
@@ -60,7 +61,7 @@ def judge(job: dict[str, Any], zygote: Zygote) -> dict[str, Any]:
 
     `error` says why a file cannot be graded, `failure` why this machine cannot grade.
     """
-    taken = plan.read(Path(job["submission"]))
+    taken = reading.read_file(Path(job["submission"]))
     findings = [[finding.kind, finding.message, finding.cell] for finding in taken.findings]
     if taken.notebook is None:
         return {"error": taken.reason, "findings": findings}

@@ -6,18 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from coursekit import notebooks
-from coursekit.grading.intake import reading as intake
 from coursekit.grading.rebuilding.rebuild import Rebuilt, rebuild
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 notebooks.import_nbformat()  # here, because judges are forked from a process that has imported this module
-
-
-def read(path: Path) -> intake.Intake:
-    """The submission at `path`, a private copy of what was handed in."""
-    return intake.read_file(path)
 
 
 def make(source: Path, submitted: NotebookNode, execute: Literal["all", "needed"]) -> Rebuilt:

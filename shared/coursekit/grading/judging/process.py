@@ -112,6 +112,13 @@ class LearnerProcess:
             pass
 
 
+SINGLE_THREADED = {
+    "MPLBACKEND": "agg",
+    "OPENBLAS_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+}  # pictures into files, no pools
+
+
 def learner_environ(root: str, home: str, extra: Mapping[str, str]) -> dict[str, str]:
     """All of the learner's environment: nothing of the instructor's."""
     return {
@@ -123,9 +130,7 @@ def learner_environ(root: str, home: str, extra: Mapping[str, str]) -> dict[str,
         "COURSE_STATE": f"{home}/.course",
         "COURSE_WORKSPACE": f"{home}/workspace",
         "COURSE_MODE": "grade",
-        "MPLBACKEND": "agg",
-        "OPENBLAS_NUM_THREADS": "1",
-        "OMP_NUM_THREADS": "1",
+        **SINGLE_THREADED,
         "PYTHONDONTWRITEBYTECODE": "1",
         "SSL_CERT_DIR": "/nonexistent",  # every new openai client would load all certificates: 40 ms, for no network
         **extra,

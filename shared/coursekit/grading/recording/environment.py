@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from pathlib import Path
 
 from coursekit import __version__, manifest, settings
 
@@ -16,7 +15,7 @@ def fingerprint(where: settings.Settings, course: manifest.Manifest, module: man
     Earlier modules count, because a submission imports their reference.
     """
     lock = where.root / "requirements.lock"
-    sources = [source_path(where, each) for each in (*course.before(module.id), module)]
+    sources = [where.solution(each.id) for each in (*course.before(module.id), module)]
     return hash_of(
         [
             __version__,
@@ -27,11 +26,6 @@ def fingerprint(where: settings.Settings, course: manifest.Manifest, module: man
             *(hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "" for path in (lock, *sources)),
         ]
     )
-
-
-def source_path(where: settings.Settings, module: manifest.Module) -> Path:
-    """The instructor's notebook of a module."""
-    return where.solutions_dir / module.id / f"{module.id}.ipynb"
 
 
 def hash_of(parts: list[str]) -> str:

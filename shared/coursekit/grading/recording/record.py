@@ -40,7 +40,7 @@ from coursekit.grading.recording import (
     timestamps,
 )
 from coursekit.grading.recording.audit import FILE_NAME, Audit, Entry
-from coursekit.grading.recording.environment import hash_of, source_path
+from coursekit.grading.recording.environment import hash_of
 from coursekit.grading.recording.locking import only_grader
 from coursekit.grading.recording.transactions import PATIENCE_SECONDS, GradebookFile
 from coursekit.grading.results import CheckGrade, Finding, Grade
@@ -133,7 +133,7 @@ class Recorder:
         Raises:
             GradingError: the source is missing, nbgrader does not accept it, or work done by hand would be lost.
         """
-        source = source_path(self._where, self._module)
+        source = self._where.solution(self._module.id)
         notebooks.read(source)
         registered = registering.prepare(source, self._config)
         due = self._course.due_utc(self._module)

@@ -69,7 +69,7 @@ def of_module(where: settings.Settings, module: manifest.Module) -> Statistics:
         rejected = sum(entry.error is not None for entry in audit.latest(module.id))
     if not entries:
         raise GradingError(f"no graded submission of {module.id}. Run first: course grade {module.short}")
-    source = where.solutions_dir / module.id / f"{module.id}.ipynb"
+    source = where.solution(module.id)
     exercises = scoring.exercises(registering.prepare(source, configure(Config(), where.grading_dir)))
     return Statistics(module.id, len(entries), rejected, tuple(_items(entries, exercises)))
 
