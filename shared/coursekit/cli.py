@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from coursekit import __version__, manifest, settings
+from coursekit import __version__, cli_corpus, manifest, settings
 from coursekit.errors import CourseError
 
 app = typer.Typer(
@@ -28,6 +28,7 @@ Isolation = Annotated[
     typer.Option(help="Where learners' code runs: auto, docker, podman, bwrap, namespaces or plain (not isolated)."),
 ]
 STUDY, TEACH, BUILD = "Study", "Teach", "Build"
+app.add_typer(cli_corpus.app, name="corpus", rich_help_panel=BUILD)
 
 
 class Bench(StrEnum):

@@ -20,6 +20,7 @@ from coursekit import manifest, settings, workspace
 
 if TYPE_CHECKING:
     from coursekit.benchmarks import Measurement
+    from coursekit.corpus.summary import Summary
     from coursekit.diagnosis import Finding
     from coursekit.grading.autograde import Report
     from coursekit.grading.bench import GradingRow
@@ -265,3 +266,61 @@ def endurance(result: Endurance) -> Group:
     wrong = Text("none" if not result.wrong else ", ".join(result.wrong[:20]), style="red" if result.wrong else "")
     table.add_row("wrong rows", wrong)
     return Group(table)
+
+
+def corpus(found: Summary) -> RenderableType:
+    """A corpus in numbers: documents by label, lengths, questions by category and split, judgments and agreement."""
+    by_label = Table(box=box.SIMPLE_HEAD, title=f"{len(found.lengths)} documents", title_justify="left")
+    by_label.add_column("by", no_wrap=True)
+    by_label.add_column("how many")
+    for name, counts in found.documents.items():
+        by_label.add_row(name, Text(", ".join(f"{label} {count}" for label, count in counts.items()) or "none"))
+    shares = (("min", 0.0), ("median", 0.5), ("p90", 0.9), ("max", 1.0))
+    lengths = "  ".join(f"{name} {found.length(share):,}" for name, share in shares)
+    by_label.add_section()
+    by_label.add_row("words", Text(f"{lengths}  together {sum(found.lengths):,}"))
+    return Group(by_label, _corpus_questions(found), _corpus_judgments(found))
+
+
+def _corpus_questions(found: Summary) -> RenderableType:
+    splits = list(found.categories[0].by_split)
+    table = Table(box=box.SIMPLE_HEAD, title=f"{found.questions} questions", title_justify="left", show_footer=True)
+    table.add_column("category", footer="all", no_wrap=True)
+    for split in splits:
+        table.add_column(split, justify="right", footer=str(sum(row.by_split[split] for row in found.categories)))
+    table.add_column("answerable", justify="right", footer=str(sum(row.answerable for row in found.categories)))
+    for name in ("relevant", "answering"):
+        table.add_column(name, justify="right")
+    for row in found.categories:
+        means = ("–" if mean is None else f"{mean:.1f}" for mean in (row.relevant, row.answering))
+        table.add_row(row.category, *(str(row.by_split[split]) for split in splits), str(row.answerable), *means)
+    notes = "relevant, answering: mean number of documents judged above 0, and judged 2, per answerable question"
+    if found.overlap is not None:
+        notes += f"\nmedian word overlap of question and passage, outside of category identifier: {found.overlap:.0%}"
+    return Group(table, Text(notes, style="dim"))
+
+
+def _corpus_judgments(found: Summary) -> RenderableType:
+    grades = [sum(row.grades[grade] for row in found.categories) for grade in range(3)]
+    table = Table(box=box.SIMPLE_HEAD, title="judgments", title_justify="left", show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column()
+    table.add_row("judged pairs", f"{found.judged}: grade 2 {grades[2]}, grade 1 {grades[1]}, grade 0 {grades[0]}")
+    if found.pooled:
+        table.add_row("pool", f"{found.pooled} pairs were shown to the judges, all of them judged")
+    agreement = found.agreement
+    if agreement is None:
+        table.add_row("agreement", "not measured: there are no judging passes")
+    else:
+        table.add_row("judged twice", f"{agreement.pairs} pairs")
+        same = f"{agreement.observed:.1%} same grade, {agreement.observed_binary:.1%} same verdict (relevant or not)"
+        if agreement.observed_relevant is not None:
+            share = f"{agreement.observed_relevant:.1%} of the {agreement.relevant} pairs"
+            same += f"; {share} that somebody found relevant"
+        table.add_row("observed agreement", same)
+        kappas = {"grades": agreement.kappa, "linear": agreement.kappa_linear, "binary": agreement.kappa_binary}
+        undefined = "undefined (only one grade was given)"
+        shown = (f"{name} {undefined if kappa is None else f'{kappa:.2f}'}" for name, kappa in kappas.items())
+        table.add_row("Cohen's kappa", ", ".join(shown))
+    table.add_row("checksum", found.checksum[:12])
+    return table

@@ -2376,7 +2376,7 @@ pd.DataFrame(
 
 # %% [markdown]
 # ## 5 · Freeze the decision: temperature and output limit
-# The evidence: all golden development questions, four samples each, at three temperatures. Does variety buy quality? How long is an answer that ended by itself?
+# The evidence: two golden development questions of each kind, four samples each, at three temperatures. Does variety buy quality? How long is an answer that ended by itself?
 
 
 # %%
@@ -2389,7 +2389,7 @@ def fitting_prompt(question: str, reserve: int) -> tuple[list[dict[str, str]], l
     raise ValueError(f"the question alone leaves no {reserve} tokens for a reply")
 
 
-questions = library.questions(split="dev")
+questions = library.sample(per_category=2, split="dev")  # two of each of the ten categories
 prompts = {item.id: fitting_prompt(item.text, 600)[0] for item in questions}
 answerable = [item for item in questions if item.category != "unanswerable"]
 rows, lengths = [], {}

@@ -1,13 +1,13 @@
-"""Fixtures: the course's corpus, read once, and a writable copy of it."""
+"""Fixtures: the course's corpus, read once, and a small corpus that a test may break."""
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
 
 from coursekit.corpus import Corpus, load
+from tests.corpus import bakery
 
 FOLDER = Path(__file__).parents[2] / "shared" / "corpora" / "harborline"
 
@@ -19,6 +19,6 @@ def corpus() -> Corpus:
 
 
 @pytest.fixture
-def copy(tmp_path: Path) -> Path:
-    """A copy of the corpus that a test may break."""
-    return Path(shutil.copytree(FOLDER, tmp_path / "corpus"))
+def small(tmp_path: Path) -> Path:
+    """The bakery's corpus, with all optional parts."""
+    return bakery.write(tmp_path / "bakery")

@@ -40,8 +40,13 @@ def _prose(page: Path) -> str:
 
 
 def _commands() -> dict[str, Any]:
+    """Every command by its words: "run", "corpus check"."""
     group: Any = typer.main.get_command(app)
-    return dict(group.commands)
+    found = {}
+    for name, command in group.commands.items():
+        parts = getattr(command, "commands", None)
+        found |= {name: command} if parts is None else {f"{name} {part}": parts[part] for part in parts}
+    return found
 
 
 def _shown(page: Path) -> list[tuple[str, list[str]]]:
@@ -50,7 +55,10 @@ def _shown(page: Path) -> list[tuple[str, list[str]]]:
     for code in _code(page):
         match = re.match(r"(?:[A-Z_]+=\S+\s+)*(?:\./)?course\s+(?P<command>[a-z][a-z-]*)(?P<rest>.*)$", code.strip())
         if match:
-            found.append((match["command"], match["rest"].split()))
+            name, arguments = match["command"], match["rest"].split()
+            if any(command.startswith(f"{name} ") for command in _commands()) and arguments:
+                name, arguments = f"{name} {arguments[0]}", arguments[1:]
+            found.append((name, arguments))
     return found
 
 

@@ -2,23 +2,13 @@
 
 `load()` reads the folder that course.yml names, or any folder of the same format, and gives a `Corpus` or raises one
 `CorpusError` that lists every problem with file, line and repair. The format is described in the corpus's README.md.
-This package reads and checks; it never chunks, embeds or retrieves: that is the learner's work.
+This package reads, checks and counts; it never chunks, embeds or retrieves for the learner: that is the learner's work.
 """
 
 from coursekit.corpus.checksums import write_checksums
-from coursekit.corpus.loading import load
-from coursekit.corpus.records import (
-    CATEGORIES,
-    KINDS,
-    SPLITS,
-    TRAITS,
-    Corpus,
-    Document,
-    Judgment,
-    Passage,
-    Question,
-    Turn,
-)
+from coursekit.corpus.loading import course_folder, load
+from coursekit.corpus.records import Corpus, Document, Judgment, Passage, Question, Turn
+from coursekit.corpus.vocabulary import CATEGORIES, KINDS, SPLITS, TRAITS
 
 __all__ = [
     "CATEGORIES",
@@ -31,6 +21,7 @@ __all__ = [
     "Passage",
     "Question",
     "Turn",
+    "course_folder",
     "load",
     "write_checksums",
 ]

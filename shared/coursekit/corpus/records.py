@@ -7,65 +7,23 @@ record which exists is right by itself; what ties records together is checked in
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from coursekit.corpus.vocabulary import CATEGORIES, SPLITS, Category, Kind, Split, Trait
 from coursekit.errors import CorpusError
 
-Kind = Literal[
-    "runbook",
-    "api",
-    "config",
-    "errors",
-    "postmortem",
-    "adr",
-    "onboarding",
-    "howto",
-    "faq",
-    "release-notes",
-    "meeting-notes",
-    "policy",
-]
-Trait = Literal[
-    "superseded",
-    "near-duplicate",
-    "table-only",
-    "code-only",
-    "split-fact",
-    "late-fact",
-    "restricted",
-    "acronym",
-    "mentions-without-answering",
-    "multilingual",
-]
-Category = Literal[
-    "identifier",
-    "paraphrase",
-    "how-to",
-    "numeric",
-    "multi-hop",
-    "comparison",
-    "temporal",
-    "follow-up",
-    "access-restricted",
-    "unanswerable",
-]
-Split = Literal["dev", "test"]
-
-KINDS: tuple[str, ...] = get_args(Kind)
-TRAITS: tuple[str, ...] = get_args(Trait)
-CATEGORIES: tuple[str, ...] = get_args(Category)
-SPLITS: tuple[str, ...] = get_args(Split)
-
-Slug = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
+_SLUG = "[a-z0-9]+(-[a-z0-9]+)*"
+Slug = Annotated[str, Field(pattern=f"^{_SLUG}$")]
 Text = Annotated[str, Field(min_length=1)]
-AccessLabel = Annotated[str, Field(pattern=r"^(public-internal|confidential|team:[a-z]+|tenant:[a-z]+)$")]
+AccessLabel = Annotated[str, Field(pattern=rf"^(public-internal|confidential|(team|tenant):{_SLUG})$")]
 
 
 class _Record(BaseModel):
@@ -164,7 +122,12 @@ class Judgment(_Record):
 
 @dataclass(frozen=True)
 class Corpus:
-    """A whole corpus that has passed every check; documents are sorted by id, questions stand in file order."""
+    """A whole corpus that has passed every check; documents are sorted by id, questions stand in file order.
+
+    `judgments` are the adjudicated ones. `passes` holds the raw grades of two judges who worked independently, or
+    nothing; `pool` the pairs (question id, document id) that were shown to them, or nothing. `world` is empty for a
+    corpus without `world.yaml`. `checksum` changes when any file does.
+    """
 
     folder: Path
     documents: tuple[Document, ...]
@@ -172,6 +135,8 @@ class Corpus:
     judgments: tuple[Judgment, ...]
     world: dict[str, Any]
     checksum: str
+    passes: tuple[tuple[Judgment, ...], ...] = ()
+    pool: frozenset[tuple[str, str]] = frozenset()
 
     def document(self, document_id: str) -> Document:
         """The document with this id.
@@ -179,11 +144,20 @@ class Corpus:
         Raises:
             CorpusError: there is none; the message names the nearest id.
         """
-        found = self._by_id.get(document_id)
+        found = self._documents_by_id.get(document_id)
         if found is None:
-            near = difflib.get_close_matches(document_id, self._by_id, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise CorpusError(f"{self.folder}: there is no document {document_id!r}{hint}")
+            raise self._unknown("document", document_id, self._documents_by_id)
+        return found
+
+    def question(self, question_id: str) -> Question:
+        """The golden question with this id.
+
+        Raises:
+            CorpusError: there is none; the message names the nearest id.
+        """
+        found = self._questions_by_id.get(question_id)
+        if found is None:
+            raise self._unknown("question", question_id, self._questions_by_id)
         return found
 
     def questions(self, split: str | None = None, category: str | None = None) -> tuple[Question, ...]:
@@ -192,13 +166,50 @@ class Corpus:
         Raises:
             CorpusError: `split` or `category` is not one of `SPLITS` and `CATEGORIES`.
         """
-        for name, value, allowed in (
-            ("split", split, SPLITS),
-            ("category", category, CATEGORIES),
-        ):
+        for name, value, allowed in (("split", split, SPLITS), ("category", category, CATEGORIES)):
             if value is not None and value not in allowed:
                 raise CorpusError(f"{name} {value!r} does not exist; use one of {', '.join(allowed)}")
         return tuple(q for q in self.golden if split in (None, q.split) and category in (None, q.category))
+
+    def sample(self, per_category: int, split: str | None = None) -> tuple[Question, ...]:
+        """A small set in which every category counts the same: the first `per_category` questions of each, in file order.
+
+        Stratified and deterministic, not random: the same questions on every machine, and `sample(2)` is part of
+        `sample(3)`. A category with fewer questions gives all it has.
+
+        Raises:
+            CorpusError: `per_category` is below 1, or `split` is not one of `SPLITS`.
+        """
+        if per_category < 1:
+            raise CorpusError(f"per_category is {per_category}; ask for at least 1 question of each category")
+        taken: Counter[str] = Counter()
+        chosen: list[Question] = []
+        for question in self.questions(split):
+            if taken[question.category] < per_category:
+                taken[question.category] += 1
+                chosen.append(question)
+        return tuple(chosen)
+
+    def readable(self, labels: Collection[str]) -> tuple[Document, ...]:
+        """The documents that somebody who holds these access labels may read, sorted by id.
+
+        Raises:
+            CorpusError: `labels` is a single string; a list of labels is meant.
+        """
+        if isinstance(labels, str):
+            raise CorpusError(f"labels is the string {labels!r}; pass a list: [{labels!r}]")
+        return tuple(document for document in self.documents if document.readable_by(labels))
+
+    def is_judged(self, question_id: str, document_id: str) -> bool:
+        """Whether somebody has judged this pair, grade 0 included; every pair of `pool` is.
+
+        A pair that nobody has judged counts as not relevant in every measure: how many of those a ranking holds says
+        how far its figures can be trusted.
+
+        Raises:
+            CorpusError: there is no such question or document.
+        """
+        return self.document(document_id).id in self.qrels[self.question(question_id).id]
 
     @cached_property
     def qrels(self) -> dict[str, dict[str, int]]:
@@ -209,5 +220,14 @@ class Corpus:
         return table
 
     @cached_property
-    def _by_id(self) -> dict[str, Document]:
+    def _documents_by_id(self) -> dict[str, Document]:
         return {document.id: document for document in self.documents}
+
+    @cached_property
+    def _questions_by_id(self) -> dict[str, Question]:
+        return {question.id: question for question in self.golden}
+
+    def _unknown(self, what: str, wanted: str, known: Iterable[str]) -> CorpusError:
+        near = difflib.get_close_matches(wanted, list(known), n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        return CorpusError(f"{self.folder}: there is no {what} {wanted!r}{hint}")
