@@ -79,7 +79,9 @@ def embed(texts, config):
 
 def build_index(documents, config):
     """Embed every document once, whole, and store it: the id, the text, the vector, nothing else."""
-    vectors, _ = embed([document.text for document in documents], config)
+    texts = [document.text for document in documents]
+    batches = [texts[start : start + 32] for start in range(0, len(texts), 32)]  # small enough to answer in time
+    vectors = [vector for batch in batches for vector in embed(batch, config)[0]]
     db.execute("DROP TABLE IF EXISTS m00_documents")
     db.execute(f"CREATE TABLE m00_documents (id text PRIMARY KEY, body text, vector vector({len(vectors[0])}))")
     rows = [(document.id, document.text, vector) for document, vector in zip(documents, vectors, strict=True)]

@@ -88,7 +88,8 @@ def embed(texts: list[str]) -> np.ndarray:
     return np.array([item.embedding for item in reply.data])
 
 
-vectors = embed([document.text for document in library.documents])
+texts = [document.text for document in library.documents]
+vectors = np.concatenate([embed(texts[start : start + 32]) for start in range(0, len(texts), 32)])
 
 
 # %%
