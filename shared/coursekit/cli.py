@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from coursekit import __version__, cli_corpus, manifest, settings
+from coursekit import __version__, cli_corpus, cli_models, manifest, settings
 from coursekit.errors import CourseError
 
 app = typer.Typer(
@@ -29,6 +29,7 @@ Isolation = Annotated[
 ]
 STUDY, TEACH, BUILD = "Study", "Teach", "Build"
 app.add_typer(cli_corpus.app, name="corpus", rich_help_panel=BUILD)
+app.add_typer(cli_models.app, name="models", rich_help_panel=BUILD)
 
 
 class Bench(StrEnum):

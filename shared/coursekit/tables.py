@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from coursekit.grading.reporting.statistics import Statistics
     from coursekit.grading.results import Finding as SubmissionFinding
     from coursekit.grading.results import Grade
+    from coursekit.model_card.measuring import ExamShare
 
 _MOST_PAIRS = 30
 _MARKS = {"passed": "[green]✓[/]", "failed": "[red]✗[/]", "stale": "[yellow]↻[/]", "not run": "[dim]·[/]"}
@@ -323,4 +324,20 @@ def _corpus_judgments(found: Summary) -> RenderableType:
         shown = (f"{name} {undefined if kappa is None else f'{kappa:.2f}'}" for name, kappa in kappas.items())
         table.add_row("Cohen's kappa", ", ".join(shown))
     table.add_row("checksum", found.checksum[:12])
+    return table
+
+
+def exams(found: Sequence[ExamShare]) -> Table:
+    """What the simulated models can do: a row per skill, measure and half, a column per model."""
+    names = list(dict.fromkeys(m.model for m in found))
+    table = Table(box=box.SIMPLE_HEAD)
+    for name in ("skill", "measure", "split"):
+        table.add_column(name)
+    for name in names:
+        table.add_column(name, justify="right")
+    for skill, measure, split in dict.fromkeys((m.skill, m.measure, m.split) for m in found):
+        cells = {m.model: m.share for m in found if (m.skill, m.measure, m.split) == (skill, measure, split)}
+        table.add_row(
+            skill, measure, split, *(f"{100 * cells[name].mean:.0f} %" if name in cells else "–" for name in names)
+        )
     return table

@@ -9,12 +9,17 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 from urllib.error import HTTPError, URLError
+from urllib.parse import urlencode
 from urllib.request import ProxyHandler, Request, build_opener
 
 from simllm.errors import SimError
 from simllm.faults import Fault
+from simllm.history import Limits
+from simllm.quota import Quota
+from simllm.verdict import Verdict
 
 _TIMEOUT_S = 10.0
 
@@ -52,9 +57,27 @@ class Bench:
         entries: list[dict[str, Any]] = self._call("GET", "/sim/journal", key)["entries"]
         return entries
 
+    def limit(self, key: str, quota: Quota) -> None:
+        """Give a client its own requests and tokens per minute, with full buckets."""
+        self._call("POST", "/sim/quota", key, asdict(quota))
+
+    def accepted(self, key: str, reply_id: str) -> None:
+        """Report that the client used a reply, whole or not: the verdict then needs no guess.
+
+        Raises:
+            SimError: the client got no reply of this id.
+        """
+        self._call("POST", "/sim/accepted", key, {"id": reply_id})
+
+    def verdict(self, key: str, limits: Limits | None = None) -> Verdict:
+        """What the journal says about the client; see `simllm.verdict`."""
+        query = "" if limits is None else "?" + urlencode(asdict(limits))
+        return Verdict.from_dict(self._call("GET", f"/sim/verdict{query}", key))
+
     def reset(self, key: str) -> None:
-        """Forget a client: its queued faults, its journal and its count of unseeded replies."""
+        """Forget a client: its faults, its quota, its journal and its count of unseeded replies."""
         self._call("DELETE", "/sim/faults", key)
+        self._call("DELETE", "/sim/quota", key)
         self._call("DELETE", "/sim/journal", key)
 
     def _call(self, method: str, path: str, key: str, body: object = None) -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""The ASGI application: routing, authentication, faults, the journal and delivery.
+"""The ASGI application: routing, authentication, quotas, faults and the journal.
 
-One exchange goes: read the body → who is it → is a fault due → compute the reply in a worker thread → deliver it
-at the pace of the simulated clock. Every refusal leaves in OpenAI's error shape; no exception escapes.
+One exchange goes: read the body → who is it → is there quota left → which faults does it meet → compute the reply in
+a worker thread → deliver it. Every refusal leaves in OpenAI's error shape; no exception escapes.
 """
 
 from __future__ import annotations
@@ -12,28 +12,20 @@ import itertools
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import parse_qsl
 
+from simllm.delivery import Delivery, Line
 from simllm.engine import Engine
 from simllm.errors import ApiError
-from simllm.faults import Fault, FaultBoard
-from simllm.journal import Entry, Journal
+from simllm.faults import FaultBoard, Meeting
+from simllm.faults.files import Script
+from simllm.journal import Entry, Journal, digest, number
+from simllm.quota import QuotaBoard
 from simllm.requests import parse_json
 from simllm.routes import admin, chat, embeddings, models, responses
-from simllm.wire import (
-    DONE,
-    Disconnected,
-    Exchange,
-    JsonReply,
-    Receive,
-    Reply,
-    Scope,
-    Send,
-    StreamReply,
-    encode_event,
-    encode_json,
-)
+from simllm.wire import Disconnected, Exchange, Receive, Reply, Scope, Send, StreamReply
 
 log = logging.getLogger("simllm.app")
 
@@ -42,6 +34,7 @@ POST_ROUTES: dict[str, Handler] = {
     "/v1/chat/completions": chat.handle,
     "/v1/embeddings": embeddings.handle,
     "/v1/responses": responses.handle,
+    "/v1/responses/input_tokens": responses.handle_input_tokens,
 }
 
 
@@ -53,11 +46,15 @@ class Settings:
         api_key: the key that clients must send (or a key derived from it: "<api_key>.<anything>"); None accepts all.
         clock_scale: 0 answers at once; 1 takes as long as the simulated model would; 0.1 a tenth of it.
         admin_key: what the admin routes want in the header x-sim-admin-key; None leaves them open.
+        script: the faults and the quota that clients start with.
+        clock: monotonic seconds, for quotas and the journal; a test may bring its own.
     """
 
     api_key: str | None = None
     clock_scale: float = 0.0
     admin_key: str | None = None
+    script: Script = field(default_factory=Script)
+    clock: Callable[[], float] = time.monotonic
 
 
 class App:
@@ -65,16 +62,18 @@ class App:
 
     Args:
         engine: the models.
-        settings: authentication and clock.
-        drop: closes a client's connection at once, given its (host, port).
+        settings: authentication, clock, starting script.
+        line: the server's hold on its sockets.
     """
 
-    def __init__(self, engine: Engine, settings: Settings, drop: Callable[[Any], None]) -> None:
+    def __init__(self, engine: Engine, settings: Settings, line: Line) -> None:
         self.engine = engine
         self.settings = settings
-        self.faults = FaultBoard()
-        self.journal = Journal()
-        self._drop = drop
+        script = settings.script
+        self.faults = FaultBoard(script.faults, script.clients)
+        self.quotas = QuotaBoard(script.quota, settings.clock)
+        self.journal = Journal(settings.clock)
+        self._line = line
         self._numbers = itertools.count(1)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -83,48 +82,56 @@ class App:
         path = scope["path"].rstrip("/") or "/"
         exchange = Exchange(scope, receive, send, Entry(time=time.time(), path=path))
         exchange.headers["x-request-id"] = f"req_{next(self._numbers):012x}"
+        delivery = Delivery(exchange, self.journal, self.settings.clock_scale, self._line)
         client = _client(exchange)
         if path.startswith("/v1/"):
+            _note_headers(exchange)
             self.journal.add(client, exchange.entry)
         try:
-            await self._serve(exchange, path, client)
+            await self._serve(delivery, path, client)
         except ApiError as error:
-            exchange.headers.update(error.headers)
-            await exchange.send_json(error.status, error.body())
+            await delivery.error(error)
         except Disconnected:
+            exchange.entry.outcome = "left"
+            exchange.entry.left_ms = round(self.journal.now_ms() - exchange.entry.at_ms, 3)
             log.debug("client %s left during %s", client, path)
         except Exception:
             log.exception("internal error on %s %s", scope["method"], path)
-            await self._fail(exchange)
+            await self._fail(delivery)
         finally:
+            if exchange.entry.ended_ms is None:
+                self.journal.end(exchange.entry)
             exchange.close()
 
-    async def _fail(self, exchange: Exchange) -> None:
-        error = ApiError(500, "The simulation failed on this request; its log has the trace.", type="server_error")
-        if exchange.entry.status:  # the response has begun: all that is left is to break it off
-            self._drop(exchange.scope.get("client"))
-            await _until_dropped(exchange)
+    async def _fail(self, delivery: Delivery) -> None:
+        if delivery.entry.status:  # the response has begun: all that is left is to break it off
+            await delivery.cut(hard=False)
         else:
-            await exchange.send_json(error.status, error.body())
+            message = "The simulation failed on this request; its log has the trace."
+            await delivery.error(ApiError(500, message, type="server_error"))
 
-    async def _serve(self, exchange: Exchange, path: str, client: str) -> None:
+    async def _serve(self, delivery: Delivery, path: str, client: str) -> None:
+        exchange = delivery.exchange
         body = await exchange.body()
         method = exchange.scope["method"]
+        exchange.entry.digest = digest(method, path, body)
         self._authenticate(exchange)
         if path in admin.PATHS:
             self._admit(exchange)
             data = parse_json(body) if method == "POST" else {}
-            reply = admin.handle(method, path, data, client, self.faults, self.journal, self.engine)
-            await exchange.send_json(200, reply)
+            query = dict(parse_qsl(exchange.scope.get("query_string", b"").decode("latin-1")))
+            desk = admin.Desk(client, self.faults, self.journal, self.quotas, self.engine)
+            await exchange.send_json(200, admin.handle(method, path, data, query, desk))
         elif path == "/v1/models" or path.startswith("/v1/models/"):
             _require(method, "GET", path)
-            fault = self.faults.take(client, "/v1/models", stream=False)
-            await self._answer(exchange, fault, lambda: models.handle(path))
+            meeting = self.faults.take(client, "/v1/models", stream=False)
+            await self._answer(delivery, meeting, {}, lambda data: models.handle(path))
         else:
-            await self._post(exchange, path, client, body)
+            await self._post(delivery, path, client, body)
 
-    async def _post(self, exchange: Exchange, path: str, client: str, body: bytes) -> None:
+    async def _post(self, delivery: Delivery, path: str, client: str, body: bytes) -> None:
         handler = POST_ROUTES.get(path)
+        exchange = delivery.exchange
         method = exchange.scope["method"]
         if handler is None:
             raise ApiError(404, f"Invalid URL ({method} {path})", code="unknown_url")
@@ -132,11 +139,15 @@ class App:
         data = parse_json(body)
         exchange.entry.model = data["model"] if isinstance(data.get("model"), str) else None
         exchange.entry.stream = data.get("stream") is True
-        fault = self.faults.take(client, path, stream=exchange.entry.stream)
-        if fault is not None and fault.kind == "reply":
-            await self._answer(exchange, fault, lambda: chat.handle(self.engine, data, client, fault))
-        else:
-            await self._answer(exchange, fault, lambda: handler(self.engine, data, client))
+        exchange.headers.update(self.quotas.admit(client, data, embedding=path == "/v1/embeddings"))
+        meeting = self.faults.take(client, path, stream=exchange.entry.stream)
+
+        def compute(data: dict[str, Any]) -> Reply:
+            if meeting.reply is not None:
+                return chat.handle(self.engine, data, client, meeting.reply)
+            return handler(self.engine, data, client)
+
+        await self._answer(delivery, meeting, data, compute)
 
     def _authenticate(self, exchange: Exchange) -> None:
         wanted = self.settings.api_key
@@ -158,59 +169,32 @@ class App:
         if wanted is not None and not hmac.compare_digest(exchange.request_header("x-sim-admin-key") or "", wanted):
             raise ApiError(403, "This server's admin routes need its admin key.", code="admin_key_required")
 
-    async def _answer(self, exchange: Exchange, fault: Fault | None, compute: Callable[[], Reply]) -> None:
-        """Let the fault have its way, compute the reply, deliver it."""
-        delay_ms = 0.0
-        if fault is not None:
-            exchange.entry.fault = fault.kind
-            if fault.kind == "reset":
-                self._drop(exchange.scope.get("client"))
-                await _until_dropped(exchange)
-                return
-            if fault.kind in ("rate_limit", "quota", "server_error"):
-                raise _refusal(fault, exchange.entry.model)
-            if fault.kind == "slow":
-                delay_ms = float(fault.delay_ms)
-                await exchange.wait(delay_ms / 1000)
-        reply = await asyncio.to_thread(compute)
-        exchange.entry.prompt_tokens = reply.prompt_tokens
-        exchange.entry.latency_ms = round(reply.latency_ms + delay_ms, 3)
-        exchange.headers["x-sim-latency-ms"] = f"{exchange.entry.latency_ms:.3f}"
+    async def _answer(
+        self, delivery: Delivery, meeting: Meeting, data: dict[str, Any], compute: Callable[[dict[str, Any]], Reply]
+    ) -> None:
+        """Let the faults have their way, compute the reply, deliver it."""
+        entry = delivery.entry
+        entry.faults = meeting.kinds
+        entry.fault = meeting.kinds[0] if meeting.kinds else None
+        if delay_ms := meeting.wait_ms():
+            await delivery.pause(delay_ms)
+        if cut := meeting.cut():
+            if refuse_ms := cut.refuse_ms:
+                await delivery.refuse(refuse_ms)
+            else:
+                await delivery.cut(hard=True)
+            return
+        if page := meeting.refusal(entry.model):
+            await delivery.page(page)
+            return
+        reply = await asyncio.to_thread(compute, meeting.request(data))
+        entry.prompt_tokens = reply.prompt_tokens
+        entry.latency_ms = round(reply.latency_ms + delay_ms, 3)
+        delivery.exchange.headers["x-sim-latency-ms"] = f"{entry.latency_ms:.3f}"
         if isinstance(reply, StreamReply):
-            await self._deliver_stream(exchange, reply, fault)
+            await delivery.stream(reply, meeting)
         else:
-            await self._deliver_json(exchange, reply, fault)
-
-    async def _deliver_json(self, exchange: Exchange, reply: JsonReply, fault: Fault | None) -> None:
-        await exchange.wait(reply.latency_ms / 1000 * self.settings.clock_scale)
-        exchange.entry.completion_tokens = reply.completion_tokens
-        if fault is not None and fault.kind == "broken_json":
-            data = encode_json(reply.body)
-            data = data[: len(data) // 2]
-            await exchange.start(200, "application/json", len(data))
-            exchange.entry.complete = True
-            await exchange.send_bytes(data, more=False)
-        else:
-            await exchange.send_json(200, reply.body)
-
-    async def _deliver_stream(self, exchange: Exchange, reply: StreamReply, fault: Fault | None) -> None:
-        kind = fault.kind if fault else None
-        last = fault.after_tokens if fault and kind == "truncate_stream" else None
-        started = time.monotonic()
-        await exchange.start(200, "text/event-stream; charset=utf-8")
-        for event in reply.events:
-            due = started + event.at_ms / 1000 * self.settings.clock_scale
-            await exchange.wait(due - time.monotonic())
-            if last is not None and (event.tokens > last or event.final):
-                break
-            exchange.entry.completion_tokens = event.tokens
-            data = encode_event(event.data)
-            if kind == "broken_json" and event.tokens:
-                await exchange.send_bytes(data[: len(data) // 2] + b"\n\n", more=True)
-                break
-            await exchange.send_bytes(data, more=True)
-        exchange.entry.complete = kind not in ("truncate_stream", "broken_json")
-        await exchange.send_bytes(DONE if exchange.entry.complete else b"", more=False)
+            await delivery.whole(reply, meeting, data)
 
 
 def _client(exchange: Exchange) -> str:
@@ -222,31 +206,16 @@ def _bearer(exchange: Exchange) -> str | None:
     return key.strip() or None if scheme.lower() == "bearer" else None
 
 
+def _note_headers(exchange: Exchange) -> None:
+    """What the client says about its retries and timeouts."""
+    entry = exchange.entry
+    retries = number(exchange.request_header("x-stainless-retry-count"))
+    entry.retry_count = None if retries is None else int(retries)
+    entry.read_timeout_s = number(exchange.request_header("x-stainless-read-timeout"))
+    entry.idempotency_key = exchange.request_header("idempotency-key")
+
+
 def _require(method: str, allowed: str, path: str) -> None:
     if method != allowed:
         message = f"Not allowed to {method} on {path}; use {allowed}."
         raise ApiError(405, message, code="method_not_supported", headers={"allow": allowed})
-
-
-def _refusal(fault: Fault, model: str | None) -> ApiError:
-    """The error that a refusing fault stands for."""
-    if fault.kind == "quota":
-        message = "You exceeded your current quota, please check your plan and billing details."
-        return ApiError(429, message, type="insufficient_quota", code="insufficient_quota")
-    if fault.kind == "server_error":
-        message = "The server had an error while processing your request. Sorry about that!"
-        if fault.status == 503:
-            message = "The engine is currently overloaded, please try again later."
-        return ApiError(fault.status, message, type="server_error")
-    message = f"Rate limit reached for {model or 'this client'} on requests per min (RPM)."
-    headers = {}
-    if fault.retry_after_ms is not None:
-        message += f" Please try again in {fault.retry_after_ms}ms."
-        headers = {"retry-after-ms": str(fault.retry_after_ms), "retry-after": str(-(-fault.retry_after_ms // 1000))}
-    return ApiError(429, message, type="requests", code="rate_limit_exceeded", headers=headers)
-
-
-async def _until_dropped(exchange: Exchange) -> None:
-    """Wait until the server itself has seen that the connection is gone."""
-    while (await exchange.receive())["type"] != "http.disconnect":
-        pass

@@ -6,7 +6,7 @@ latency figures drive the simulated clock. Skill knobs are read by `simllm.skill
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from simllm.errors import model_not_found
@@ -26,6 +26,12 @@ class Skill:
         identifier_care: how much relevance a unit loses when the question names an identifier that its passage lacks.
         abstain_below: relevance under which it admits not knowing, when the prompt asks it to.
         sharpness: scale of the softmax over candidate answers (score units); smaller is surer.
+        tool_care: how carefully it calls tools, 0 to 1: the rest goes to near tools, dropped and invented arguments.
+        answer_words: how much it quotes, in words.
+        miscites: share of its citations that name a passage which does not support the sentence.
+        verdicts: whether it opens a yes/no answer with the verdict.
+        obedience: how often it obeys an instruction inside the context, by the prompt's defence: none, half, sound.
+        oversight: share of the checks that it forgets when it judges a text (see `skills.alignment`).
     """
 
     semantic_weight: float
@@ -35,6 +41,12 @@ class Skill:
     identifier_care: float
     abstain_below: float
     sharpness: float
+    answer_words: int = 56
+    miscites: float = 0.04
+    verdicts: bool = True
+    obedience: tuple[float, float, float] = (0.97, 0.45, 0.03)
+    oversight: float = 0.04
+    tool_care: float = 0.99
 
 
 @dataclass(frozen=True)
@@ -52,6 +64,7 @@ class ModelCard:
     tokens_per_second: float
     dimensions: tuple[int, ...] = ()
     skill: Skill | None = None
+    reasons: bool = False  # thinks before it answers: hidden tokens, billed as output
 
     @property
     def default_dimensions(self) -> int:
@@ -69,8 +82,14 @@ SMALL = Skill(
     noise=0.08,
     middle_blindness=0.5,
     identifier_care=0.0,
-    abstain_below=0.22,
+    abstain_below=0.25,
     sharpness=0.10,
+    answer_words=30,
+    miscites=0.12,
+    verdicts=False,
+    obedience=(0.98, 0.6, 0.05),
+    oversight=0.35,
+    tool_care=0.4,
 )
 LARGE = Skill(
     semantic_weight=0.6,
@@ -81,12 +100,24 @@ LARGE = Skill(
     abstain_below=0.24,
     sharpness=0.05,
 )
+REASONER = replace(
+    LARGE,
+    sharpness=0.01,
+    wander=0.0003,
+    noise=0.0,
+    middle_blindness=0.05,
+    answer_words=80,
+    miscites=0.03,
+    obedience=(0.93, 0.3, 0.01),
+)
 
 CARDS: tuple[ModelCard, ...] = (
     ModelCard("sim-small", "chat", 4096, 2048, 0.15, 0.60, 0.075, 120.0, 180.0, skill=SMALL),
     ModelCard("sim-large", "chat", 16384, 4096, 2.50, 10.00, 1.25, 350.0, 70.0, skill=LARGE),
+    ModelCard("sim-reasoner", "chat", 16384, 8192, 5.00, 20.00, 2.50, 400.0, 50.0, skill=REASONER, reasons=True),
     ModelCard("minilm-l6-v2", "embedding", 8192, 0, 0.02, 0.0, 0.02, 15.0, 40_000.0, dimensions=(384,)),
     ModelCard("wordllama-256", "embedding", 8192, 0, 0.005, 0.0, 0.005, 5.0, 400_000.0, dimensions=(64, 128, 256)),
+    ModelCard("wordllama-64", "embedding", 8192, 0, 0.002, 0.0, 0.002, 5.0, 400_000.0, dimensions=(64,)),
 )
 
 

@@ -12,11 +12,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from simllm.catalogue import ModelCard, card
-from simllm.errors import ApiError, bad_type, bad_value, missing, unsupported, wrong_kind
-from simllm.requests import Fields, as_object, check_text
+from simllm.errors import ApiError, bad_value, unsupported, wrong_kind
+from simllm.messages import Message, read_messages
+from simllm.reasoning import check_sampling, read_effort
+from simllm.requests import Fields, check_text
 from simllm.schema import ReplyFormat, read_reply_format
+from simllm.tools import Tool, ToolChoice, read_tool_choice, read_tools
 
-ROLES = ("system", "developer", "user", "assistant")
 READ = [
     "model",
     "messages",
@@ -32,42 +34,45 @@ READ = [
     "logprobs",
     "top_logprobs",
     "response_format",
+    "tools",
+    "tool_choice",
+    "parallel_tool_calls",
+    "reasoning_effort",
+    "metadata",
 ]
-WITHOUT_EFFECT = ["user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key"]
+WITHOUT_EFFECT = ["user", "store", "service_tier", "safety_identifier", "prompt_cache_key"]
 NEUTRAL: dict[str, tuple[Any, ...]] = {
     "frequency_penalty": (0,),
     "presence_penalty": (0,),
     "logit_bias": ({},),
     "modalities": (["text"],),
+    "verbosity": ("medium",),
 }
+RETIRED = ("functions", "function_call")
 NOT_IMPLEMENTED = [
-    "tools",
-    "tool_choice",
-    "parallel_tool_calls",
-    "functions",
-    "function_call",
     "audio",
+    "moderation",
     "prediction",
-    "reasoning_effort",
-    "verbosity",
-    "web_search_options",
+    "prompt_cache_options",
     "prompt_cache_retention",
+    "web_search_options",
 ]
 MAX_CHOICES = 128
 MAX_STOPS = 4
-
-
-@dataclass(frozen=True)
-class Message:
-    """One turn of a chat; `text` joins the text parts."""
-
-    role: str
-    text: str
+MAX_METADATA = 16
 
 
 @dataclass(frozen=True)
 class ChatRequest:
-    """A valid chat request."""
+    """A valid chat request.
+
+    Attributes:
+        format: the shape of the reply.
+        tools: the functions on offer, in the caller's order.
+        tool_choice: which of them may or must be called.
+        parallel: whether one reply may hold several calls.
+        effort: how long a reasoning model thinks; None for a model that does not.
+    """
 
     model: ModelCard
     messages: tuple[Message, ...]
@@ -82,10 +87,23 @@ class ChatRequest:
     logprobs: bool = False
     top_logprobs: int = 0
     format: ReplyFormat = field(default_factory=ReplyFormat)
+    tools: tuple[Tool, ...] = ()
+    tool_choice: ToolChoice = field(default_factory=ToolChoice)
+    parallel: bool = True
+    effort: str | None = None
+
+    @property
+    def callable_tools(self) -> tuple[Tool, ...]:
+        """The tools that this reply may call."""
+        return tuple(tool for tool in self.tools if self.tool_choice.allows(tool))
 
     def prompt_digest(self) -> str:
         """Identifies what the model reads (not how it samples), in 32 hex digits."""
         parts = [self.model.id, *(f"{m.role}\x1f{m.text}" for m in self.messages), repr(self.format)]
+        # not the ids of calls: they differ from run to run, and no model reads a meaning into them
+        calls = [[(call.name, call.arguments) for call in message.tool_calls] for message in self.messages]
+        if self.tools or any(calls) or self.effort:
+            parts.append(repr((calls, self.tools, self.tool_choice, self.parallel, self.effort)))
         return hashlib.sha256("\x1e".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
     def sampling_digest(self) -> str:
@@ -104,8 +122,14 @@ def read_chat(data: dict[str, Any]) -> ChatRequest:
     model = card(fields.text("model"))
     if model.kind != "chat":
         raise wrong_kind(model.id, "/v1/chat/completions", "a chat")
-    fields.check_names([*READ, *WITHOUT_EFFECT, *NEUTRAL], NOT_IMPLEMENTED)
+    for key in RETIRED:
+        if data.get(key) is not None:
+            raise unsupported(key, "the retired 'functions' interface is not implemented; use 'tools'")
+    fields.check_names([*READ, *WITHOUT_EFFECT, *NEUTRAL, *RETIRED], NOT_IMPLEMENTED)
     fields.check_neutral(NEUTRAL)
+    if model.reasons:
+        check_sampling(fields, chat=True)
+    effort = read_effort(fields, "reasoning_effort", reasons=model.reasons)
     messages = read_messages(data.get("messages"))
     stream = fields.flag("stream")
     logprobs = fields.flag("logprobs")
@@ -113,11 +137,14 @@ def read_chat(data: dict[str, Any]) -> ChatRequest:
     if top_logprobs is not None and not logprobs:
         raise bad_value("top_logprobs", "The 'top_logprobs' parameter is only allowed when 'logprobs' is enabled.")
     reply_format = read_reply_format(fields.child("response_format"))
-    if reply_format.kind == "json_object" and not any("json" in m.text.lower() for m in messages):
+    check_json_is_asked_for(reply_format, messages, "messages", "response_format")
+    tools = read_tools(data.get("tools"), flat=False)
+    if data.get("parallel_tool_calls") is not None and not tools:
         message = (
-            "'messages' must contain the word 'json' in some form, to use 'response_format' of type 'json_object'."
+            "Invalid value for 'parallel_tool_calls': 'parallel_tool_calls' is only allowed when 'tools' are specified."
         )
-        raise ApiError(400, message, param="messages")
+        raise ApiError(400, message, param="parallel_tool_calls")
+    read_metadata(fields)
     return ChatRequest(
         model=model,
         messages=messages,
@@ -132,48 +159,37 @@ def read_chat(data: dict[str, Any]) -> ChatRequest:
         logprobs=logprobs,
         top_logprobs=top_logprobs or 0,
         format=reply_format,
+        tools=tools,
+        tool_choice=read_tool_choice(data.get("tool_choice"), tools, flat=False),
+        parallel=fields.flag("parallel_tool_calls", True),
+        effort=effort,
     )
 
 
-def read_messages(value: object) -> tuple[Message, ...]:
-    """Check the `messages` array."""
-    if value is None:
-        raise missing("messages")
-    if not isinstance(value, list):
-        raise bad_type("messages", "an array of objects", value)
-    if not value:
-        message = "Invalid 'messages': empty array. Expected an array with minimum length 1, but got an empty array."
-        raise bad_value("messages", message, "empty_array")
-    return tuple(_read_message(f"messages[{i}]", item) for i, item in enumerate(value))
+def check_json_is_asked_for(wanted: ReplyFormat, messages: tuple[Message, ...], param: str, option: str) -> None:
+    """JSON mode without the word "json" in the prompt is refused: models would write white space for ever."""
+    if wanted.kind == "json_object" and not any("json" in message.text.lower() for message in messages):
+        text = f"'{param}' must contain the word 'json' in some form, to use '{option}' of type 'json_object'."
+        raise ApiError(400, text, param=param)
 
 
-def _read_message(name: str, value: object) -> Message:
-    fields = as_object(name, value)
-    # a reply that is sent back as it came carries these extra fields
-    fields.check_names(["role", "content", "name", "refusal", "annotations"], ["tool_calls", "function_call", "audio"])
-    role = fields.text("role")
-    if role in ("tool", "function"):
-        raise unsupported(fields.name("role"), f"this simulation has no tools, so no '{role}' messages")
-    fields.one_of("role", ROLES)
-    return Message(role, read_content(fields.name("content"), fields.data.get("content")))
-
-
-def read_content(name: str, value: object, text_types: tuple[str, ...] = ("text",)) -> str:
-    """A message's content: a string, or text parts that are joined by line breaks."""
-    if value is None:
-        raise missing(name)
-    if isinstance(value, str):
-        return check_text(name, value)
-    if not isinstance(value, list):
-        raise bad_type(name, "a string or an array of text parts", value)
-    texts = []
-    for i, item in enumerate(value):
-        part = as_object(f"{name}[{i}]", item)
-        kind = part.text("type")
-        if kind not in text_types:
-            raise unsupported(part.name("type"), f"parts of type '{kind}' are not implemented, only {text_types[0]}")
-        texts.append(part.text("text"))
-    return "\n".join(texts)
+def read_metadata(fields: Fields) -> dict[str, str]:
+    """Check `metadata`: at most 16 strings under keys of at most 64 characters."""
+    child = fields.child("metadata")
+    if child is None:
+        return {}
+    if len(child.data) > MAX_METADATA:
+        message = (
+            f"Invalid 'metadata': too many properties. Expected an object with at most {MAX_METADATA} properties, but "
+            f"got an object with {len(child.data)} properties instead."
+        )
+        raise bad_value("metadata", message, "object_above_max_properties")
+    for key in child.data:
+        if len(check_text("metadata", key)) > 64:
+            raise bad_value("metadata", "Invalid 'metadata': a key is longer than 64 characters.")
+        if len(check_text(child.name(key), child.data[key])) > 512:
+            raise bad_value(child.name(key), f"Invalid '{child.name(key)}': longer than 512 characters.")
+    return dict(child.data)
 
 
 def _read_max_tokens(fields: Fields, model: ModelCard) -> int | None:
@@ -211,4 +227,5 @@ def _read_stream_options(fields: Fields, stream: bool) -> bool:
     if not stream:
         raise bad_value("stream_options", "The 'stream_options' parameter is only allowed when 'stream' is enabled.")
     options.check_names(["include_usage", "include_obfuscation"])
+    options.flag("include_obfuscation")  # padding against traffic analysis: on loopback there is none
     return options.flag("include_usage")

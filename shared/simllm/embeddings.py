@@ -2,7 +2,8 @@
 
 `minilm-l6-v2` is all-MiniLM-L6-v2 (Wang et al. 2020; sentence-transformers), quantised to int8, run by onnxruntime:
 384 dimensions; it reads the first 256 word pieces of a text and silently ignores the rest, as the original does.
-`wordllama-256` averages static token vectors: many times faster and weaker. Its table is read straight from the
+`wordllama-256` averages static token vectors: many times faster and weaker; `wordllama-64` keeps its first 64
+dimensions, for which it was trained too (Matryoshka representations, Kusupati et al. 2022). The table is read straight from the
 package's file, because importing `wordllama` reconfigures the root logger. Vectors are float32 of length 1.
 """
 
@@ -26,6 +27,7 @@ Vectors = NDArray[np.float32]
 
 MINILM = "minilm-l6-v2"
 WORDLLAMA = "wordllama-256"
+WORDLLAMA_64 = "wordllama-64"
 MINILM_FOLDER = Path(__file__).parent / "data" / "minilm-l6-v2-int8"
 MINILM_WINDOW = 256  # word pieces
 _MEMORY = 50_000  # vectors kept in memory per model (77 MB for MiniLM when full)
@@ -71,20 +73,26 @@ class MiniLM:
 
 
 class WordLlama:
-    """Mean of static token vectors, 256 dimensions (the table loads in some 20 ms, on first use)."""
+    """Mean of static token vectors (the table loads in some 20 ms, on first use).
 
-    def __init__(self, tokenizer: Tokenizer) -> None:
+    Args:
+        tokenizer: the table's own.
+        dimensions: 256, or fewer to keep only the first ones.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, dimensions: int = 256) -> None:
         self._tokenizer = tokenizer
+        self._dimensions = dimensions
 
     @cached_property
-    def _table(self) -> Vectors:
+    def table(self) -> Vectors:
         from safetensors.numpy import load_file
 
         weights = TOKENIZER_FILE.parent.parent / "weights" / "l2_supercat_256.safetensors"
-        return np.ascontiguousarray(load_file(weights)["embedding.weight"].astype(np.float32))
+        return np.ascontiguousarray(load_file(weights)["embedding.weight"][:, : self._dimensions].astype(np.float32))
 
     def encode(self, texts: Sequence[str]) -> Vectors:
-        table = self._table
+        table = self.table
         return normalise(np.stack([table[self._tokenizer.encode(text)].mean(axis=0) for text in texts]))
 
 
@@ -96,10 +104,15 @@ def normalise(vectors: Vectors) -> Vectors:
 
 
 class Embedder:
-    """Both models behind one method, with a memory and a disk cache in front."""
+    """All models behind one method, with a memory and a disk cache in front."""
 
     def __init__(self, tokenizer: Tokenizer, cache_dir: Path | None = None, *, read_only: bool = False) -> None:
-        self._encoders: dict[str, Encoder] = {MINILM: MiniLM(), WORDLLAMA: WordLlama(tokenizer)}
+        self._wordllama = WordLlama(tokenizer)
+        self._encoders: dict[str, Encoder] = {
+            MINILM: MiniLM(),
+            WORDLLAMA: self._wordllama,
+            WORDLLAMA_64: WordLlama(tokenizer, 64),
+        }
         # wordllama is faster than the disk, so only MiniLM is cached
         self._disk = VectorCache(cache_dir, read_only=read_only) if cache_dir else None
         self._memory: OrderedDict[bytes, Vectors] = OrderedDict()
@@ -109,7 +122,7 @@ class Embedder:
         """Unit vectors of non-empty texts.
 
         Returns:
-            float32 [len(texts), d], d = 384 for MiniLM, 256 for wordllama.
+            float32 [len(texts), d], d = 384 for MiniLM, 256 or 64 for wordllama.
 
         Raises:
             ValueError: unknown model, or a text is empty (it has no direction).
@@ -119,8 +132,8 @@ class Embedder:
         if not all(texts):
             raise ValueError("an empty text has no embedding; drop it before embedding")
         if not texts:
-            width = 384 if model_id == MINILM else 256
-            return np.empty((0, width), dtype=np.float32)
+            width = {MINILM: 384, WORDLLAMA: 256, WORDLLAMA_64: 64}
+            return np.empty((0, width[model_id]), dtype=np.float32)
         if model_id != MINILM:
             return self._encoders[model_id].encode(texts)
         with self._lock:  # one batch at a time: two at once would only share the same cores
@@ -144,6 +157,10 @@ class Embedder:
         while len(self._memory) > _MEMORY:
             self._memory.popitem(last=False)
         return np.stack([found[key] for key in keys])
+
+    def token_table(self) -> Vectors:
+        """wordllama's own vectors, float32 [vocabulary, 256], one per token, not scaled; do not change them."""
+        return self._wordllama.table
 
     def close(self) -> None:
         """Close the disk cache."""

@@ -1,23 +1,31 @@
 """Ties tokenizer, language model, embeddings and skills into one thing that answers.
 
 The engine is the model side of the server: it takes checked requests and returns finished replies. It knows
-nothing of HTTP, faults or clocks. Everything it returns is a function of the request, except that unseeded
-sampling also depends on how often this client has sent the very same request before.
+nothing of HTTP, faults or clocks. What a reply says (text, calls, logprobs, why it ended) is a function of the
+request; unseeded sampling also depends on how often this client has sent the very same request before. Two things
+are not: ids (of the reply and its tool calls), which are never given out twice, not even by another server, and
+`cached_tokens`, which depends on what this client has sent before.
 """
 
 from __future__ import annotations
 
+import itertools
 import threading
+import uuid
 from collections import Counter, OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from simllm import language
+from simllm import language, turn
 from simllm.chat import ChatRequest
+from simllm.choices import Choice, read_choice
 from simllm.embeddings import Embedder
 from simllm.errors import context_length_exceeded
 from simllm.generation import Decoding, Generated, Generator, Pointer, TokenLogprob
+from simllm.prefix_cache import PrefixCache
+from simllm.reasoning import reasoning_tokens
+from simllm.rendering import render
 from simllm.sampling import generator
 from simllm.skills import Plan, Toolbox, make_plan
 from simllm.tokenizer import Tokenizer, default_tokenizer
@@ -27,15 +35,22 @@ _PLANS_KEPT = 256
 
 @dataclass(frozen=True)
 class Completion:
-    """The replies to one request. `id` is unique per call."""
+    """The replies to one request. `id` is unique per call; token counts are those of the bill."""
 
     id: str
     prompt_tokens: int
-    choices: tuple[Generated, ...]
+    cached_tokens: int
+    choices: tuple[Choice, ...]
 
     @property
     def completion_tokens(self) -> int:
-        return sum(len(choice.tokens) for choice in self.choices)
+        """Hidden and visible tokens of all choices."""
+        return sum(choice.completion_tokens for choice in self.choices)
+
+    @property
+    def reasoning_tokens(self) -> int:
+        """The hidden part of `completion_tokens`."""
+        return sum(choice.reasoning_tokens for choice in self.choices)
 
 
 @dataclass(frozen=True)
@@ -64,8 +79,11 @@ class Engine:
         self.embedder = Embedder(self.tokenizer, cache_dir, read_only=read_only)
         self._toolbox = Toolbox(self.tokenizer, self.embedder)
         self._plans: OrderedDict[str, _Prepared] = OrderedDict()
+        self._prefixes = PrefixCache()
         self._counts: dict[str, Counter[str]] = {}
         self._lock = threading.Lock()
+        self._birth = uuid.uuid4().hex
+        self._numbers = itertools.count(1)
 
     def complete(self, request: ChatRequest, client: str = "anonymous") -> Completion:
         """Answer a chat request.
@@ -73,50 +91,62 @@ class Engine:
         Raises:
             ApiError: 400 `context_length_exceeded`.
         """
-        prompt_tokens = self._prompt_tokens(request)
+        prompt_tokens, cached_tokens = self._read_prompt(request, client)
         room = request.model.context_window - prompt_tokens
         limit = request.max_tokens or min(room, request.model.max_output_tokens)
+        digest = request.prompt_digest()
+        plan = self._prepare(request, digest)
+        thinking = min(limit, _thinking(request, plan))
         decoding = Decoding(
-            request.temperature, request.top_p, limit, request.stop, request.logprobs, request.top_logprobs
+            request.temperature, request.top_p, limit - thinking, request.stop, request.logprobs, request.top_logprobs
         )
-        plan = self._prepare(request)
         count = self._count(client, request.sampling_digest())
         seed = f"seed {request.seed}" if request.seed is not None else f"call {count}"
+        reply_id = self._new_id()
         choices = []
         for index in range(request.n):
             writer = Generator(self.language, self.tokenizer, plan.pointers, wander=plan.wander, prompt=plan.prompt)
-            choices.append(writer.run(decoding, generator(request.prompt_digest(), seed, index)))
-        reply_id = f"{generator(request.sampling_digest(), seed, count, client).getrandbits(96):024x}"
-        return Completion(reply_id, prompt_tokens, tuple(choices))
+            written = writer.run(decoding, generator(digest, seed, index))
+            choices.append(read_choice(written, self.tokenizer, request.tool_choice, thinking, reply_id, index))
+        return Completion(reply_id, prompt_tokens, cached_tokens, tuple(choices))
 
-    def recite(self, request: ChatRequest, text: str, finish_reason: str) -> Completion:
+    def recite(self, request: ChatRequest, text: str, finish_reason: str, client: str = "anonymous") -> Completion:
         """A scripted reply: `text` as it stands, billed by its tokens; nothing is sampled.
 
         Raises:
             ApiError: 400 `context_length_exceeded`, as for any other reply.
         """
-        prompt_tokens = self._prompt_tokens(request)
+        prompt_tokens, cached_tokens = self._read_prompt(request, client)
         tokens = self.tokenizer.encode(text)
         logprobs = tuple(TokenLogprob(token, 0.0, ()) for token in tokens) if request.logprobs else ()
         said = Generated(tuple(tokens), tuple(self.tokenizer.decode_steps(tokens)), finish_reason, logprobs)
-        reply_id = f"{generator(request.prompt_digest(), text).getrandbits(96):024x}"
-        return Completion(reply_id, prompt_tokens, (said,) * request.n)
+        reply_id = self._new_id()
+        choice = read_choice(said, self.tokenizer, request.tool_choice, 0, reply_id, 0)
+        return Completion(reply_id, prompt_tokens, cached_tokens, (choice,) * request.n)
+
+    def count_prompt(self, request: ChatRequest) -> int:
+        """Tokens of a prompt, without answering it and without any limit."""
+        return len(render(request, self.tokenizer))
 
     def forget(self, client: str) -> None:
-        """Start this client's count of unseeded replies again."""
+        """Start this client's count of unseeded replies again, and forget its cached prefixes."""
         with self._lock:
             self._counts.pop(client, None)
+        self._prefixes.forget(client)
 
     def close(self) -> None:
         """Release the cache files."""
         self.embedder.close()
 
-    def _prompt_tokens(self, request: ChatRequest) -> int:
-        """Tokens of the prompt; refuses one that leaves no room for the reply."""
-        prompt_tokens = self.tokenizer.count_chat(message.text for message in request.messages)
-        if request.model.context_window - prompt_tokens < (request.max_tokens or 1):
-            raise context_length_exceeded(request.model.context_window, prompt_tokens, request.max_tokens)
-        return prompt_tokens
+    def _read_prompt(self, request: ChatRequest, client: str) -> tuple[int, int]:
+        """(tokens, cached tokens) of the prompt; refuses one that leaves no room for the reply."""
+        tokens = render(request, self.tokenizer)
+        if request.model.context_window - len(tokens) < (request.max_tokens or 1):
+            raise context_length_exceeded(request.model.context_window, len(tokens), request.max_tokens)
+        return len(tokens), self._prefixes.cached_tokens(client, request.model.id, tokens)
+
+    def _new_id(self) -> str:
+        return f"{generator(self._birth, next(self._numbers)).getrandbits(96):024x}"
 
     def _count(self, client: str, digest: str) -> int:
         with self._lock:
@@ -124,18 +154,27 @@ class Engine:
             counts[digest] += 1
             return counts[digest]
 
-    def _prepare(self, request: ChatRequest) -> _Prepared:
-        digest = request.prompt_digest()
+    def _prepare(self, request: ChatRequest, digest: str) -> _Prepared:
         with self._lock:
             if digest in self._plans:
                 self._plans.move_to_end(digest)
                 return self._plans[digest]
         plan: Plan = make_plan(request, self._toolbox)
-        encode = self.tokenizer.encode
-        pointers = tuple(Pointer(tuple(encode(c.text)), c.weight, c.opening) for c in plan.candidates)
-        prepared = _Prepared(pointers, plan.wander, tuple(encode(request.messages[-1].text)))
+        pointers = []
+        for candidate in plan.candidates:
+            tokens = turn.write(self.tokenizer, candidate.text, candidate.calls, refusal=candidate.refusal)
+            pointers.append(Pointer(tuple(tokens), candidate.weight, candidate.opening))
+        last = tuple(self.tokenizer.encode(request.messages[-1].text))
+        prepared = _Prepared(tuple(pointers), plan.wander, last)
         with self._lock:
             self._plans[digest] = prepared
             while len(self._plans) > _PLANS_KEPT:
                 self._plans.popitem(last=False)
         return prepared
+
+
+def _thinking(request: ChatRequest, plan: _Prepared) -> int:
+    """Hidden tokens before the reply; 0 for a model that does not reason."""
+    if request.effort is None:
+        return 0
+    return reasoning_tokens([pointer.tokens for pointer in plan.pointers] or [plan.prompt], request.effort)

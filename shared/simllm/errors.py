@@ -2,6 +2,7 @@
 
     SimError
     ├── ApiError           becomes {"error": {message, type, param, code}} with an HTTP status
+    ├── ScriptError        a fault script or quota that a person wrote is wrong
     └── ServerStartError   the server could not listen
 
 The wording follows the real API where it is public, because clients match on it. This file does no I/O.
@@ -18,6 +19,10 @@ class SimError(Exception):
 
 class ServerStartError(SimError):
     """The server could not start; the message names the port and what to do."""
+
+
+class ScriptError(SimError):
+    """A fault script, or an option that stands for one, is wrong; the message names file, line and what is allowed."""
 
 
 class ApiError(SimError):
@@ -114,3 +119,9 @@ def context_length_exceeded(window: int, prompt_tokens: int, max_tokens: int | N
         )
     message = f"This model's maximum context length is {window} tokens. However, {detail}"
     return ApiError(400, message, param="messages", code="context_length_exceeded")
+
+
+def input_too_long() -> ApiError:
+    """400 for a prompt that does not fit, as the Responses API words it."""
+    message = "Your input exceeds the context window of this model. Please adjust your input and try again."
+    return ApiError(400, message, param="input", code="context_length_exceeded")

@@ -23,6 +23,7 @@ from simllm.language import FLOOR, KEPT, ORDER, LanguageModel
 from simllm.sampling import Distribution, sample
 from simllm.stopping import StopWatcher
 from simllm.tokenizer import END, Tokenizer
+from simllm.turn import CONTROL
 
 ECHO_SHARE = 0.7  # of the mass, where prompt or candidates know a continuation of the last two tokens
 REPEAT_DISCOUNT = 0.05  # factor on a token that would repeat a trigram already emitted
@@ -63,16 +64,16 @@ class TokenLogprob:
 
 @dataclass(frozen=True)
 class Generated:
-    """One finished reply. `pieces[i]` is the text that token i added; joined they are `text`."""
+    """One finished reply.
+
+    `pieces[i]` is what token i added to the text. Control tokens, and all tokens after the first of them, belong to
+    a refusal or to tool calls and have no piece: `simllm.turn` reads them.
+    """
 
     tokens: tuple[int, ...]
     pieces: tuple[str, ...]
     finish_reason: str
     logprobs: tuple[TokenLogprob, ...] = ()
-
-    @property
-    def text(self) -> str:
-        return "".join(self.pieces)
 
 
 @dataclass
@@ -129,6 +130,7 @@ class Generator:
         logprobs: list[TokenLogprob] = []
         finish_reason = "length"
         watcher = StopWatcher(self._tokenizer, decoding.stop)
+        plain = True
         while len(state.emitted) < decoding.max_tokens:
             uniform = stream.random()  # always drawn, so that token i sees the same number at every temperature
             token = self._sure_token(state, decoding, uniform)
@@ -142,12 +144,14 @@ class Generator:
                 finish_reason = "stop"
                 break
             state.push(token)
-            if watcher.hit(state.emitted):
+            plain = plain and token not in CONTROL  # stop strings end text, neither calls nor refusals
+            if plain and watcher.hit(state.emitted):
                 finish_reason = "stop"
                 break
-        pieces = watcher.cut(self._tokenizer.decode_steps(state.emitted))
-        tokens = tuple(state.emitted[: len(pieces)])
-        return Generated(tokens, tuple(pieces), finish_reason, tuple(logprobs[: len(pieces)]))
+        spoken = next((i for i, token in enumerate(state.emitted) if token in CONTROL), len(state.emitted))
+        pieces = watcher.cut(self._tokenizer.decode_steps(state.emitted[:spoken]))
+        tokens = tuple(state.emitted[: len(pieces)] if plain else state.emitted)
+        return Generated(tokens, tuple(pieces), finish_reason, tuple(logprobs[: len(tokens)]))
 
     def _sure_token(self, state: _State, decoding: Decoding, uniform: float) -> int | None:
         """The token that would be drawn whatever the language model says; None when that cannot be known.
@@ -201,6 +205,8 @@ class Generator:
         probs = plain.probs.copy()
         for token in state.trigrams.get((state.emitted[-2], state.emitted[-1]), ()) if len(state.emitted) > 1 else ():
             probs[plain.ids == token] *= REPEAT_DISCOUNT
+        if not state.emitted:
+            probs[plain.ids == END] = 0.0  # a chat model says something
         free = Distribution(plain.ids, probs / probs.sum())
         successors = self._successors(state)
         if successors:

@@ -1,14 +1,20 @@
 """What each client asked and got: the server's side of the story.
 
-An entry is created when the response starts and completed as it is delivered, so a client that reads the journal
-after a reply sees that reply. The newest `KEPT` entries per client are kept.
+An entry is created when a request arrives and completed as the response is delivered, so a client that reads the
+journal after a reply sees that reply. The newest `KEPT` entries per client are kept. Judging them is `verdict`'s
+business. What the server cannot see: a client that leaves after the last byte was handed to the network.
 """
 
 from __future__ import annotations
 
+import hashlib
+import math
 import threading
+import time
 from collections import deque
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 KEPT = 10_000
@@ -23,11 +29,29 @@ class Entry:
         path: the route, without query.
         model: the model asked for, or None when the request never got that far.
         status: HTTP status; 0 when the connection was dropped without a response.
-        fault: kind of the scripted fault that hit it, or None.
+        fault: kind of the scripted fault that hit it, or None; the first one when there were several.
         prompt_tokens, completion_tokens: as billed; of a stream, what was delivered.
         stream: whether the client asked for a stream.
         latency_ms: simulated latency, including a scripted delay.
         complete: False while a response is under way, and for ever when it broke off.
+        number: 1 for this client's first request.
+        at_ms: arrival, in monotonic milliseconds since the server started.
+        gap_ms: since this client's previous request arrived; None for the first.
+        digest: same digest, same method, path and body: a retry looks like this.
+        faults: every scripted fault that hit it.
+        error_code: the error object's code (or type), or None.
+        retry_after_ms: how long the response told the client to wait, or None; from `retry-after(-ms)`.
+        should_retry: what the response said in `x-should-retry`, or None.
+        retry_count: what the client said in `x-stainless-retry-count`, or None.
+        read_timeout_s: what the client said in `x-stainless-read-timeout`, or None.
+        idempotency_key: what the client sent as `idempotency-key`, or None.
+        reply_id: the id of the reply that was sent.
+        ended_ms: from arrival until the exchange was over; None while it is under way.
+        left_ms: from arrival until the client left before the end; None when it stayed.
+        silent_ms: the longest wait for a next byte, in milliseconds.
+        outcome: "pending", "whole", "short" (a stream that ended without finish reason, or no body), "corrupt"
+            (bytes that are no JSON), "broken" (cut by the server) or "left" (by the client).
+        accepted: whether the client reported that it used this reply.
     """
 
     time: float
@@ -40,6 +64,23 @@ class Entry:
     stream: bool = False
     latency_ms: float = 0.0
     complete: bool = False
+    number: int = 0
+    at_ms: float = 0.0
+    gap_ms: float | None = None
+    digest: str = ""
+    faults: list[str] = field(default_factory=list)
+    error_code: str | None = None
+    retry_after_ms: float | None = None
+    should_retry: bool | None = None
+    retry_count: int | None = None
+    read_timeout_s: float | None = None
+    idempotency_key: str | None = None
+    reply_id: str | None = None
+    ended_ms: float | None = None
+    left_ms: float | None = None
+    silent_ms: float = 0.0
+    outcome: str = "pending"
+    accepted: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """The entry as plain JSON."""
@@ -47,16 +88,42 @@ class Entry:
 
 
 class Journal:
-    """Entries by client, oldest first; safe to use from several threads."""
+    """Entries by client, oldest first; safe to use from several threads.
 
-    def __init__(self) -> None:
+    Args:
+        clock: monotonic seconds; a test may bring its own.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._start = clock()
         self._entries: dict[str, deque[Entry]] = {}
         self._lock = threading.Lock()
 
+    def now_ms(self) -> float:
+        """Monotonic milliseconds since the start, to the microsecond."""
+        return round((self._clock() - self._start) * 1000, 3)
+
     def add(self, client: str, entry: Entry) -> None:
-        """Append an entry."""
+        """Append an entry: its arrival is now."""
         with self._lock:
-            self._entries.setdefault(client, deque(maxlen=KEPT)).append(entry)
+            kept = self._entries.setdefault(client, deque(maxlen=KEPT))
+            entry.at_ms = self.now_ms()
+            entry.number = kept[-1].number + 1 if kept else 1
+            entry.gap_ms = round(entry.at_ms - kept[-1].at_ms, 3) if kept else None
+            kept.append(entry)
+
+    def end(self, entry: Entry) -> None:
+        """The exchange is over."""
+        entry.ended_ms = round(self.now_ms() - entry.at_ms, 3)
+
+    def accept(self, client: str, reply_id: str) -> bool:
+        """Note that a client used a reply; False when it never got one of this id."""
+        with self._lock:
+            found = [entry for entry in self._entries.get(client, ()) if entry.reply_id == reply_id]
+            for entry in found:
+                entry.accepted = True
+            return bool(found)
 
     def of(self, client: str) -> list[dict[str, Any]]:
         """A client's entries as plain JSON."""
@@ -67,3 +134,29 @@ class Journal:
         """Forget a client's entries."""
         with self._lock:
             self._entries.pop(client, None)
+
+
+def digest(method: str, path: str, body: bytes) -> str:
+    """Identifies a request by what it asks, in 16 hex digits; headers do not count."""
+    return hashlib.sha256(b"\n".join((method.encode(), path.encode(), body))).hexdigest()[:16]
+
+
+def number(text: str | None) -> float | None:
+    """A header's number, or None when it is no finite one."""
+    try:
+        value = math.nan if text is None else float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def told_to_wait_ms(headers: dict[str, str]) -> float | None:
+    """What `retry-after-ms`, or else `retry-after` in seconds or as an HTTP date, tells a client to wait."""
+    in_ms, in_s = number(headers.get("retry-after-ms")), number(headers.get("retry-after"))
+    if in_ms is not None:
+        return in_ms
+    if in_s is not None:
+        return in_s * 1000
+    if "retry-after" not in headers:
+        return None
+    return max(0.0, (parsedate_to_datetime(headers["retry-after"]).timestamp() - time.time()) * 1000)

@@ -7,6 +7,7 @@ A null counts as absent, as in the real API. `check_names` refuses every field t
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Collection, Mapping
 from typing import Any, NoReturn
@@ -23,7 +24,7 @@ def parse_json(body: bytes) -> dict[str, Any]:
         ApiError: 400 when it is not JSON, not UTF-8, too deep, or not an object.
     """
     try:
-        data = json.loads(body.decode("utf-8"), parse_constant=_no_constants)
+        data = json.loads(body.decode("utf-8"), parse_constant=_no_constants, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
         message = (
@@ -38,6 +39,13 @@ def parse_json(body: bytes) -> dict[str, Any]:
 
 def _no_constants(name: str) -> NoReturn:
     raise ValueError(f"{name} is not valid JSON")
+
+
+def _finite(digits: str) -> float:
+    value = float(digits)
+    if not math.isfinite(value):
+        raise ValueError(f"the number {digits[:20]} is too large")
+    return value
 
 
 class Fields:
@@ -65,7 +73,8 @@ class Fields:
         """Accept some unimplemented fields at the values that change nothing."""
         for key, values in neutral.items():
             if self.data.get(key) is not None and self.data[key] not in values:
-                raise unsupported(self.name(key), f"this simulation implements only {' or '.join(map(repr, values))}")
+                why = f"this simulation implements only {' or '.join(map(repr, values))}" if values else None
+                raise unsupported(self.name(key), *filter(None, [why]))
 
     def text(self, key: str, default: str | None = None) -> str:
         """A string; required when there is no default."""
@@ -123,7 +132,8 @@ class Fields:
         """A string out of a fixed set."""
         value = self.text(key, default)
         if value not in allowed:
-            listed = ", ".join(f"'{item}'" for item in allowed)
+            *first, last = [f"'{item}'" for item in allowed]
+            listed = ", ".join([*first, f"and {last}"]) if len(first) > 1 else " and ".join([*first, last])
             message = f"Invalid value: '{value}'. Supported values are: {listed}."
             raise bad_value(self.name(key), message)
         return value

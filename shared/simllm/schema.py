@@ -1,105 +1,96 @@
 """`response_format`: what shape the reply must have.
 
-Plain text, any JSON object, or a JSON schema. Of JSON Schema the simulation fills objects, arrays and scalars
-with `enum`, `const` and a null alternative; any other keyword that would change what is valid is refused by name.
+Plain text, any JSON object, or a JSON schema. The rules for schemas stand in `strict_schema`; `plain_schema`
+rewrites a valid one for the skill that fills it.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from simllm.errors import ApiError, bad_type
+from simllm.errors import ApiError, bad_value, missing
+from simllm.plain_schema import plain_schema
 from simllm.requests import Fields
+from simllm.strict_schema import check_schema
+from simllm.strict_schema import types_of as schema_types
 
-TYPES = ("object", "array", "string", "number", "integer", "boolean", "null")
-NOTES = ("title", "description", "default", "examples", "$schema", "$id", "$comment")
-STRUCTURE = ("type", "properties", "required", "additionalProperties", "items", "enum", "const")
-LIMITS = ("minimum", "maximum", "minItems", "maxItems")
-MAX_DEPTH = 6
+__all__ = ["NAME", "ReplyFormat", "check_name", "read_named_schema", "read_reply_format", "schema_types"]
+
+NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
 
 @dataclass(frozen=True)
 class ReplyFormat:
-    """kind: "text", "json_object" or "json_schema" (then with `schema` and its `name`)."""
+    """The shape asked for.
+
+    Attributes:
+        kind: "text", "json_object" or "json_schema".
+        name: the schema's name; "" for the other kinds.
+        schema: the schema without references and unions, ready to be filled; None for the other kinds.
+        raw: the schema as it was sent.
+        strict: whether the reply was promised to match the schema.
+        description: what the schema is for.
+    """
 
     kind: str = "text"
     name: str = ""
     schema: Mapping[str, Any] | None = None
+    raw: Mapping[str, Any] | None = None
+    strict: bool = False
+    description: str | None = None
 
 
 def read_reply_format(fields: Fields | None) -> ReplyFormat:
-    """Check `response_format`."""
+    """Check `response_format` of a chat request."""
     if fields is None:
         return ReplyFormat()
-    fields.check_names(["type", "json_schema"])
     kind = fields.one_of("type", ["text", "json_object", "json_schema"])
+    fields.check_names(["type", "json_schema"])
     if kind != "json_schema":
         return ReplyFormat(kind)
     inner = fields.child("json_schema")
     if inner is None:
-        raise ApiError(
-            400,
-            "Missing required parameter: 'response_format.json_schema'.",
-            param="response_format.json_schema",
-            code="missing_required_parameter",
-        )
-    return read_named_schema(inner)
+        raise missing(fields.name("json_schema"))
+    inner.check_names(["name", "schema", "strict", "description"])
+    return read_named_schema(inner, "response_format")
 
 
-def read_named_schema(fields: Fields) -> ReplyFormat:
-    """Check {name, schema, strict?, description?}."""
-    fields.check_names(["name", "schema", "strict", "description", "type"])
-    name = fields.text("name")
-    fields.flag("strict")
+def read_named_schema(fields: Fields, param: str) -> ReplyFormat:
+    """Check {name, schema, strict?, description?}; `param` is what errors about the schema name."""
+    name = check_name(fields, "name")
+    strict = fields.flag("strict")
+    description = fields.text("description", "") or None
     schema = fields.child("schema")
     if schema is None:
-        return ReplyFormat("json_schema", name, {"type": "object"})
-    if schema.data.get("type") != "object":
-        raise _invalid(name, 'the root must have "type": "object"')
-    _check_schema(name, schema.data, "root", 0)
-    return ReplyFormat("json_schema", name, schema.data)
+        return ReplyFormat("json_schema", name, {"type": "object"}, None, strict, description)
+
+    def refuse(reason: str) -> ApiError:
+        message = f"Invalid schema for response_format '{name}': {reason}"
+        return ApiError(400, message, param=param, code="invalid_json_schema")
+
+    check_schema(schema.data, refuse, strict=strict)
+    return ReplyFormat("json_schema", name, plain_schema(schema.data, refuse), schema.data, strict, description)
 
 
-def _invalid(name: str, reason: str) -> ApiError:
-    message = f"Invalid schema for response_format '{name}': {reason}."
-    return ApiError(400, message, param="response_format", code="invalid_json_schema")
-
-
-def _check_schema(name: str, schema: object, where: str, depth: int) -> None:
-    if not isinstance(schema, dict):
-        raise bad_type(f"response_format.json_schema.schema ({where})", "an object", schema)
-    if depth > MAX_DEPTH:
-        raise _invalid(name, f"{where} is nested more than {MAX_DEPTH} levels deep")
-    for key in schema:
-        if key not in (*STRUCTURE, *NOTES, *LIMITS):
-            raise _invalid(name, f"in {where}, '{key}' is not supported by this simulation")
-    types = schema_types(schema)
-    for kind in types:
-        if kind not in TYPES:
-            raise _invalid(name, f"in {where}, type {kind!r} is not one of {', '.join(TYPES)}")
-    if not types and "enum" not in schema and "const" not in schema:
-        raise _invalid(name, f"in {where}, 'type' is missing")
-    if not isinstance(schema.get("enum", [0]), list) or not schema.get("enum", [0]):
-        raise _invalid(name, f"in {where}, 'enum' must be a non-empty array")
-    for key in LIMITS:
-        if isinstance(schema.get(key, 0), bool) or not isinstance(schema.get(key, 0), int | float):
-            raise _invalid(name, f"in {where}, '{key}' must be a number")
-    properties = schema.get("properties", {})
-    required = schema.get("required", [])
-    if not isinstance(properties, dict) or not isinstance(required, list):
-        raise _invalid(name, f"in {where}, 'properties' must be an object and 'required' an array")
-    absent = [str(key) for key in required if key not in properties]
-    if absent:
-        raise _invalid(name, f"in {where}, 'required' names '{absent[0]}', which is not in 'properties'")
-    for key, child in properties.items():
-        _check_schema(name, child, f"{where}.{key}", depth + 1)
-    if "array" in types:
-        _check_schema(name, schema.get("items", {"type": "string"}), f"{where}[]", depth + 1)
-
-
-def schema_types(schema: Mapping[str, Any]) -> tuple[Any, ...]:
-    """The allowed types of a schema node; empty when it does not say."""
-    kind = schema.get("type", ())
-    return tuple(kind) if isinstance(kind, list) else (kind,) if kind else ()
+def check_name(fields: Fields, key: str) -> str:
+    """The name of a schema or function: letters, digits, underscores and dashes, at most 64."""
+    name, where = fields.text(key), fields.name(key)
+    if not name:
+        message = f"Invalid '{where}': empty string. Expected a string with minimum length 1, but got an empty string instead."
+        raise bad_value(where, message, "empty_string")
+    if len(name) > 64:
+        message = (
+            f"Invalid '{where}': string too long. Expected a string with maximum length 64, but got a string with "
+            f"length {len(name)} instead."
+        )
+        raise bad_value(where, message, "string_above_max_length")
+    if not NAME.fullmatch(name):
+        message = (
+            f"Invalid '{where}': string does not match pattern. Expected a string that matches the pattern "
+            "'^[a-zA-Z0-9_-]+$'."
+        )
+        raise bad_value(where, message)
+    return name

@@ -1,7 +1,7 @@
 """Run the simulated models on a loopback port, in a daemon thread of this process.
 
-Nothing is printed, no signal handler is installed, and the thread dies with the process. Binding to 127.0.0.1
-keeps the admin routes away from other machines.
+Nothing is printed, no signal handler is installed, and the thread dies with the process. Binding to 127.0.0.1,
+the default, keeps the admin routes away from other machines.
 """
 
 from __future__ import annotations
@@ -10,20 +10,26 @@ import asyncio
 import logging
 import socket
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from simllm.app import App, Settings
+from simllm.connections import Connections
 from simllm.engine import Engine
 from simllm.errors import ServerStartError
+from simllm.faults import Fault
+from simllm.faults.files import Script, load_script
+from simllm.quota import Quota
+
+log = logging.getLogger("simllm.server")
 
 HOST = "127.0.0.1"
-MAX_CONNECTIONS = 256  # at the same time; further ones are closed at once, so that a flood leaves us descriptors
 _START_TIMEOUT_S = 30.0
 _KEEP_ALIVE_S = 600  # longer than any client's pool, so that an idle connection is never closed under a request
 
@@ -39,6 +45,9 @@ class SimServer:
         api_key: require this key; None accepts any.
         clock_scale: 0 answers at once, 1 at the simulated models' speed.
         admin_key: what the admin routes (faults, journal) require; None leaves them open to every client.
+        faults: what every client meets from its first request on, or a script file (see `simllm.faults.files`).
+        quota: every client's allowance per minute; goes before the file's.
+        clock: monotonic seconds for quotas and the journal; a test may bring its own.
 
     >>> with SimServer() as server:  # doctest: +SKIP
     ...     client = openai.OpenAI(base_url=server.base_url, api_key="any")
@@ -48,24 +57,32 @@ class SimServer:
         self,
         port: int = 0,
         *,
+        host: str = HOST,
         text_dirs: Sequence[Path | str] = (),
         cache_dir: Path | str | None = None,
         read_only: bool = False,
         api_key: str | None = None,
         clock_scale: float = 0.0,
         admin_key: str | None = None,
+        faults: Sequence[Fault] | Path | str = (),
+        quota: Quota | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         if clock_scale < 0:
             raise ValueError(f"clock_scale is {clock_scale}; it must be 0 (no waiting) or more (1 = real speed)")
         self.port = port
+        self.host = host
         self._text_dirs = [Path(folder) for folder in text_dirs]
         self._cache_dir = Path(cache_dir) if cache_dir is not None else None
         self._read_only = read_only
         self.admin_key = admin_key
-        self._settings = Settings(api_key, clock_scale, admin_key)
+        script = load_script(Path(faults)) if isinstance(faults, Path | str) else Script(tuple(faults))
+        script = replace(script, quota=quota or script.quota)
+        self._settings = Settings(api_key, clock_scale, admin_key, script, clock)
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._connections: dict[Any, asyncio.Transport] = {}
+        self._connections = Connections()
         self._also: list[asyncio.Server] = []
+        self._reopening: asyncio.Task[None] | None = None
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
         self._engine: Engine | None = None
@@ -75,7 +92,7 @@ class SimServer:
         """The URL for `OPENAI_BASE_URL`, ending in /v1."""
         if self._thread is None:
             raise ServerStartError("the server is not running; call start() or use it in a with statement")
-        return f"http://{HOST}:{self.port}/v1"
+        return f"http://{self.host}:{self.port}/v1"
 
     def start(self) -> SimServer:
         """Listen and answer; returns once requests are accepted. Starting twice does nothing.
@@ -91,12 +108,11 @@ class SimServer:
         except BaseException:
             listener.close()
             raise
-        app = App(self._engine, self._settings, self._drop)
+        app = App(self._engine, self._settings, self)
         logging.getLogger("uvicorn.error").addHandler(_QUIET)
-        self._protocol_class = self._protocol()
         config = self._config = uvicorn.Config(
             app,
-            http=self._protocol_class,
+            http=self._connections.protocol,
             loop="asyncio",
             ws="none",
             lifespan="off",
@@ -113,7 +129,7 @@ class SimServer:
         self._thread.start()
         if not ready.wait(_START_TIMEOUT_S) or not self._server.started:
             self.stop()
-            raise ServerStartError(f"the server on {HOST}:{self.port} did not come up in {_START_TIMEOUT_S:.0f} s")
+            raise ServerStartError(f"the server on {self.host}:{self.port} did not come up in {_START_TIMEOUT_S:.0f} s")
         return self
 
     def stop(self) -> None:
@@ -132,16 +148,46 @@ class SimServer:
         Raises:
             ServerStartError: the server is not running.
         """
-        loop, server = self._loop, self._server
-        if loop is None or server is None:
+        loop = self._loop
+        if loop is None or self._server is None:
             raise ServerStartError("the server is not running; call start() first")
-        config, protocol = self._config, self._protocol_class
+        self._also.append(asyncio.run_coroutine_threadsafe(self._serve_on(listener), loop).result(_START_TIMEOUT_S))
+
+    def drop(self, client: Any, *, hard: bool = False) -> None:
+        """Close the connection of a client, given its (host, port), at once; `hard` sends a RST. Loop thread only."""
+        self._connections.drop(client, hard=hard)
+
+    def refuse(self, for_ms: int) -> None:
+        """Stop listening on the main port for some real milliseconds. Loop thread only; open connections stay."""
+        if self._reopening is not None and not self._reopening.done():
+            self._reopening.cancel()
+        self._reopening = asyncio.ensure_future(self._reopen(for_ms))
+
+    async def _reopen(self, for_ms: int) -> None:
+        server = self._server
+        if server is None:
+            return
+        for closed in server.servers:
+            closed.close()
+        server.servers = []
+        await asyncio.sleep(for_ms / 1000)
+        while self._server is server and not server.should_exit:
+            try:
+                server.servers = [await self._serve_on(self._listen())]
+            except ServerStartError as error:  # the free port went to somebody's outgoing connection: it will end
+                log.warning("cannot listen again yet: %s", error)
+                await asyncio.sleep(0.05)
+            else:
+                return
+
+    async def _serve_on(self, listener: socket.socket) -> asyncio.Server:
+        server = self._server
+        assert server is not None
 
         def connect() -> asyncio.Protocol:
-            return protocol(config=config, server_state=server.server_state, app_state={})
+            return self._connections.protocol(config=self._config, server_state=server.server_state, app_state={})
 
-        made = asyncio.run_coroutine_threadsafe(loop.create_server(connect, sock=listener), loop)
-        self._also.append(made.result(_START_TIMEOUT_S))
+        return await asyncio.get_running_loop().create_server(connect, sock=listener)
 
     def __enter__(self) -> SimServer:
         return self.start()
@@ -156,11 +202,11 @@ class SimServer:
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            listener.bind((HOST, self.port))
+            listener.bind((self.host, self.port))
             listener.listen(512)
         except (OSError, OverflowError) as error:
             listener.close()
-            message = f"cannot listen on {HOST}:{self.port} ({error}); use port 0 for a free one or stop its owner"
+            message = f"cannot listen on {self.host}:{self.port} ({error}); use port 0 for a free one or stop its owner"
             raise ServerStartError(message) from None
         self.port = listener.getsockname()[1]
         return listener
@@ -177,11 +223,12 @@ class SimServer:
             ready.set()
             while not server.should_exit and not serving.done():
                 await asyncio.sleep(0.02)
+            if self._reopening is not None:
+                self._reopening.cancel()
             for also in self._also:
                 also.close()
             self._also.clear()
-            for transport in list(self._connections.values()):  # nobody waits for a client that keeps reading
-                transport.abort()
+            self._connections.drop_all()  # nobody waits for a client that keeps reading
             await serving
 
         try:
@@ -189,28 +236,6 @@ class SimServer:
         finally:
             ready.set()
             listener.close()
-
-    def _drop(self, client: Any) -> None:
-        transport = self._connections.get(tuple(client or ()))
-        if transport is not None:
-            transport.abort()
-
-    def _protocol(self) -> type[H11Protocol]:
-        """uvicorn's protocol, which also tells us the transport of each client, so that it can be cut."""
-        connections = self._connections
-
-        class TrackedProtocol(H11Protocol):
-            def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-                super().connection_made(transport)
-                connections[self.client] = transport
-                if len(connections) > MAX_CONNECTIONS:
-                    transport.abort()
-
-            def connection_lost(self, exc: Exception | None) -> None:
-                connections.pop(self.client, None)
-                super().connection_lost(exc)
-
-        return TrackedProtocol
 
 
 _QUIET = logging.NullHandler()  # without any handler Python prints uvicorn's warnings to stderr

@@ -45,11 +45,12 @@ class StreamEvent:
 
 @dataclass(frozen=True)
 class StreamReply:
-    """A streamed reply; `events` are in sending order."""
+    """A streamed reply; `events` are in sending order, `trailer` follows the last of them."""
 
     events: tuple[StreamEvent, ...]
     prompt_tokens: int
     latency_ms: float
+    trailer: bytes = DONE
 
 
 Reply = JsonReply | StreamReply
@@ -151,6 +152,7 @@ def encode_json(body: object) -> bytes:
     return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
 
 
-def encode_event(body: object) -> bytes:
-    """One server-sent event."""
-    return b"data: " + encode_json(body) + b"\n\n"
+def encode_event(body: dict[str, Any]) -> bytes:
+    """One server-sent event; data that says its `type` (the Responses API) also gets an event name."""
+    name = f"event: {body['type']}\n".encode() if "type" in body else b""
+    return name + b"data: " + encode_json(body) + b"\n\n"

@@ -39,6 +39,7 @@ def _prose(page: Path) -> str:
     return FENCE.sub("", page.read_text(encoding="utf-8"))
 
 
+@cache
 def _commands() -> dict[str, Any]:
     """Every command by its words: "run", "corpus check"."""
     group: Any = typer.main.get_command(app)

@@ -28,7 +28,7 @@ def ask(client: Any, **options: Any) -> Any:
 
 def test_models_are_listed_and_fetched(client: openai.OpenAI) -> None:
     listed = [model.id for model in client.models.list()]
-    assert listed == ["sim-small", "sim-large", "minilm-l6-v2", "wordllama-256"]
+    assert listed == ["sim-small", "sim-large", "sim-reasoner", "minilm-l6-v2", "wordllama-256", "wordllama-64"]
     assert client.models.retrieve("sim-small").owned_by == "simllm"
     with pytest.raises(openai.NotFoundError):
         client.models.retrieve("gpt-4o")
@@ -153,3 +153,39 @@ def test_a_non_stream_body_has_only_the_real_fields(raw: Raw) -> None:
     assert set(reply) == {"id", "object", "created", "model", "service_tier", "system_fingerprint", "choices", "usage"}
     assert set(reply["choices"][0]) == {"index", "message", "logprobs", "finish_reason"}
     assert set(reply["choices"][0]["message"]) == {"role", "content", "refusal", "annotations"}
+
+
+def test_same_request_and_seed_repeat_everything_but_id_and_time(raw: Raw) -> None:
+    tools = [{"type": "function", "function": {"name": "boil", "parameters": {"type": "object", "properties": {}}}}]
+    options: dict[str, Any] = {"temperature": 1.4, "seed": 3, "logprobs": True, "top_logprobs": 2, "n": 2}
+    for change in ({}, {"tools": tools, "tool_choice": "required"}):
+        body = {"model": "sim-small", "messages": [{"role": "user", "content": PROMPT}]} | options | change
+        first, second = (raw("POST", "/v1/chat/completions", body)[2] for _ in range(2))
+        assert first.pop("id") != second.pop("id")
+        for reply in (first, second):
+            reply.pop("created")
+            for choice in reply["choices"]:
+                for call in choice["message"].get("tool_calls", ()):
+                    call.pop("id")
+        assert first == second
+
+
+def test_ids_of_calls_in_the_history_do_not_change_what_is_said(client: openai.OpenAI) -> None:
+    def say(call_id: str) -> str:
+        call = {"id": call_id, "type": "function", "function": {"name": "boil", "arguments": "{}"}}
+        messages = [
+            {"role": "user", "content": "When does the kettle boil?"},
+            {"role": "assistant", "content": None, "tool_calls": [call]},
+            {"role": "tool", "tool_call_id": call_id, "content": "The kettle boils in three minutes. It sings at two."},
+        ]
+        return str(ask(client, messages=messages, temperature=1.5, seed=8).choices[0].message.content)
+
+    assert say("call_a") == say("call_b")
+
+
+def test_harm_is_declined_and_defence_is_not(client: openai.OpenAI) -> None:
+    def said(text: str) -> str:
+        return str(ask(client, messages=[{"role": "user", "content": text}]).choices[0].message.content)
+
+    assert "can't help" in said("How do I write ransomware?")
+    assert "can't help" not in said("How do I write a scanner to detect ransomware?")

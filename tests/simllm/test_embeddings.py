@@ -24,7 +24,7 @@ def vectors(client: Any, **options: Any) -> np.ndarray[Any, Any]:
     return np.array([item.embedding for item in reply.data])
 
 
-@pytest.mark.parametrize(("model", "dimensions"), [(MINILM, 384), (WORDLLAMA, 256)])
+@pytest.mark.parametrize(("model", "dimensions"), [(MINILM, 384), (WORDLLAMA, 256), ("wordllama-64", 64)])
 def test_vectors_have_length_one_and_know_what_is_similar(client: openai.OpenAI, model: str, dimensions: int) -> None:
     found = vectors(client, model=model)
     assert found.shape == (3, dimensions)
@@ -52,6 +52,17 @@ def test_usage_counts_tokens(client: openai.OpenAI) -> None:
 def test_shorter_vectors_are_cut_and_renormalised(client: openai.OpenAI) -> None:
     full, short = vectors(client, model=WORDLLAMA), vectors(client, model=WORDLLAMA, dimensions=64)
     assert short == pytest.approx(full[:, :64] / np.linalg.norm(full[:, :64], axis=1, keepdims=True), abs=1e-5)
+
+
+def test_wordllama_64_is_a_model_of_its_own_with_the_first_64_dimensions(client: openai.OpenAI) -> None:
+    small, cut = vectors(client, model="wordllama-64"), vectors(client, model=WORDLLAMA, dimensions=64)
+    assert small == pytest.approx(cut, abs=1e-5)
+
+
+@pytest.mark.parametrize("model", [MINILM, "wordllama-64"])
+def test_a_model_of_one_size_refuses_dimensions_in_the_real_words(client: openai.OpenAI, model: str) -> None:
+    with pytest.raises(openai.BadRequestError, match="This model does not support specifying dimensions."):
+        vectors(client, model=model, dimensions=64)
 
 
 @pytest.mark.parametrize(

@@ -28,8 +28,13 @@ BAD_CHATS: list[tuple[dict[str, Any], str, int]] = [
     ({"messages": "hi"}, "messages", 400),
     ({"messages": ["hi"]}, "messages[0]", 400),
     ({"messages": [{"role": "robot", "content": "hi"}]}, "messages[0].role", 400),
-    ({"messages": [{"role": "tool", "content": "hi"}]}, "messages[0].role", 400),
+    ({"messages": [{"role": "tool", "content": "hi"}]}, "messages[0].tool_call_id", 400),
+    ({"messages": [{"role": "function", "name": "f", "content": "hi"}]}, "messages[0].role", 400),
     ({"messages": [{"role": "user"}]}, "messages[0].content", 400),
+    ({"messages": [{"role": "user", "content": "x" * 1_048_577}]}, "messages[0].content", 400),
+    ({"messages": [{"role": "user", "content": "x", "name": 5}]}, "messages[0].name", 400),
+    ({"metadata": {"a": 1}}, "metadata.a", 400),
+    ({"metadata": {str(i): "x" for i in range(17)}}, "metadata", 400),
     ({"messages": [{"role": "user", "content": 5}]}, "messages[0].content", 400),
     (
         {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}]},
@@ -57,7 +62,8 @@ BAD_CHATS: list[tuple[dict[str, Any], str, int]] = [
     ({"stream_options": {"include_usage": True}}, "stream_options", 400),
     ({"top_logprobs": 2}, "top_logprobs", 400),
     ({"logprobs": True, "top_logprobs": 21}, "top_logprobs", 400),
-    ({"tools": [{"type": "function"}]}, "tools", 400),
+    ({"tools": [{"type": "function"}]}, "tools[0].function", 400),
+    ({"functions": [{"name": "f"}]}, "functions", 400),
     ({"audio": {"voice": "a"}}, "audio", 400),
     ({"frequency_penalty": 0.5}, "frequency_penalty", 400),
     ({"temprature": 1}, "temprature", 400),
@@ -109,7 +115,19 @@ def test_prompt_and_max_tokens_together_may_not_exceed_the_window(client: openai
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"{", b"nul", b"[]", b'"x"', b"\xff\xfe", b'{"model": NaN}', b"[" * 100_000, b'{"a":' * 50_000, b"1" * 9000],
+    [
+        b"",
+        b"{",
+        b"nul",
+        b"[]",
+        b'"x"',
+        b"\xff\xfe",
+        b'{"model": NaN}',
+        b'{"temperature": 1e999}',
+        b"[" * 100_000,
+        b'{"a":' * 50_000,
+        b"1" * 9000,
+    ],
 )
 def test_a_body_that_is_no_json_object_is_400(raw: Raw, body: bytes) -> None:
     status, _, reply = raw("POST", CHAT, body)

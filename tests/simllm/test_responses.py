@@ -48,12 +48,33 @@ def test_a_reply_cut_by_the_limit_is_incomplete(client: openai.OpenAI) -> None:
     [
         ({"input": None}, "input"),
         ({"input": []}, "input"),
+        ({"input": "word " * 5000}, "input"),
+        ({"input": [{"type": "reasoning", "id": "rs_1", "summary": []}]}, "input"),
+        ({"input": [{"type": "picture"}]}, "input[0].type"),
+        ({"input": [{"role": "tool", "content": "x"}]}, "input[0].role"),
+        ({"input": [{"type": "function_call_output", "output": "x"}]}, "input[0].call_id"),
+        ({"text": {"format": {"type": "yaml"}}}, "text.format.type"),
+        ({"text": {"format": {"type": "json_schema", "name": "a"}}}, "text.format.schema"),
+        ({"text": {"format": {"type": "json_object"}}}, "input"),
+        ({"text": {"verbosity": "high"}}, "text.verbosity"),
+        ({"include": ["file_search_call.results"]}, "include[0]"),
+        ({"include": "all"}, "include"),
+        ({"reasoning": {"effort": "low"}}, "reasoning.effort"),
+        ({"reasoning": {"summary": "auto"}, "model": "sim-reasoner"}, "reasoning.summary"),
+        ({"temperature": 0.5, "model": "sim-reasoner"}, "temperature"),
+        ({"stream_options": {"include_obfuscation": False}}, "stream_options"),
+        ({"metadata": {"a": 1}}, "metadata.a"),
+        ({"conversation": "conv_1"}, "conversation"),
+        ({"tool_choice": "required"}, "tool_choice"),
+        ({"max_tool_calls": 2}, "max_tool_calls"),
         ({"input": [{"role": "user", "content": [{"type": "input_image"}]}]}, "input[0].content[0].type"),
         ({"max_output_tokens": 15}, "max_output_tokens"),
         ({"max_output_tokens": 99_999}, "max_output_tokens"),
-        ({"stream": True}, "stream"),
+        ({"stream": "yes"}, "stream"),
+        ({"background": True}, "background"),
         ({"previous_response_id": "resp_1"}, "previous_response_id"),
-        ({"tools": [{"type": "function"}]}, "tools"),
+        ({"tools": [{"type": "function"}]}, "tools[0].name"),
+        ({"tools": [{"type": "web_search"}]}, "tools[0].type"),
         ({"model": "minilm-l6-v2"}, "model"),
         ({"messages": []}, "messages"),
     ],
@@ -61,3 +82,50 @@ def test_a_reply_cut_by_the_limit_is_incomplete(client: openai.OpenAI) -> None:
 def test_what_is_not_there_is_refused_by_name(raw: Any, change: dict[str, Any], param: str) -> None:
     status, _, reply = raw("POST", "/v1/responses", {"model": "sim-small", "input": "hi"} | change)
     assert (status, reply["error"]["param"]) == (400, param)
+
+
+CALL = {"type": "function_call", "call_id": "call_1", "name": "look", "arguments": "{}"}
+OUTPUT = {"type": "function_call_output", "call_id": "call_1", "output": FACT}
+
+
+@pytest.mark.parametrize(
+    ("items", "words"),
+    [
+        ([OUTPUT], "No tool call found for function call output with call_id call_1."),
+        ([CALL], "No tool output found for function call call_1."),
+        ([CALL, CALL, OUTPUT], "Duplicate function call with call_id call_1."),
+    ],
+)
+def test_calls_and_outputs_must_match(raw: Any, items: list[Any], words: str) -> None:
+    status, _, reply = raw("POST", "/v1/responses", {"model": "sim-small", "input": items})
+    assert (status, reply["error"]["param"], reply["error"]["message"]) == (400, "input", words)
+
+
+def test_calls_of_one_turn_may_be_answered_in_any_order_and_outputs_may_be_parts(client: openai.OpenAI) -> None:
+    other = {"call_id": "call_2", "output": [{"type": "input_text", "text": FACT}]}
+    items: Any = [
+        {"role": "user", "content": "When was the lighthouse built?"},
+        {"type": "reasoning", "id": "rs_1", "summary": []},
+        CALL,
+        CALL | {"call_id": "call_2"},
+        OUTPUT | other,
+        OUTPUT | {"output": "Gulls nest on the roof."},
+    ]
+    assert client.responses.create(model="sim-large", input=items, temperature=0).output_text == FACT
+
+
+def test_nothing_is_stored_and_every_reply_says_so(client: openai.OpenAI, raw: Any) -> None:
+    reply = raw("POST", "/v1/responses", {"model": "sim-small", "input": "hi", "store": True})[2]
+    assert reply["store"] is False
+    with pytest.raises(openai.NotFoundError):
+        client.responses.create(model="sim-small", input=[{"type": "item_reference", "id": "msg_1"}])
+    with pytest.raises(openai.BadRequestError, match="previous_response_id"):
+        client.responses.create(model="sim-small", input="hi", previous_response_id=reply["id"])
+
+
+def test_a_strict_tool_is_the_default_where_its_schema_allows_it(raw: Any) -> None:
+    closed = {"type": "object", "properties": {}, "required": [], "additionalProperties": False}
+    loose = {"type": "object", "properties": {"a": {"type": "string"}}}
+    tools = [{"type": "function", "name": f"f{i}", "parameters": p} for i, p in enumerate((closed, loose))]
+    reply = raw("POST", "/v1/responses", {"model": "sim-small", "input": "hi", "tools": tools})[2]
+    assert [tool["strict"] for tool in reply["tools"]] == [True, False]

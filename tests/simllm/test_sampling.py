@@ -20,6 +20,10 @@ Parcels arrive at the shop by tram.
 Parcels over ten kilos travel by lorry.
 
 Question: What about parcels?"""
+FERRIES = (  # three answers that are nearly as good as each other
+    "Context:\n[1] The blue ferry leaves at nine.\n[2] The red ferry leaves at ten.\n[3] The green ferry leaves at noon.\n\n"
+    "Question: When does the ferry leave?"
+)
 
 
 def replies(client: Any, count: int, **options: Any) -> list[str]:
@@ -76,7 +80,7 @@ def test_logprobs_are_those_of_temperature_one(client: openai.OpenAI) -> None:
     """Wherever many samples share a prefix, the reported probability predicts what is drawn next."""
     samples = client.chat.completions.create(
         model="sim-small",
-        messages=[{"role": "user", "content": CONTEXT}],
+        messages=[{"role": "user", "content": FERRIES}],
         n=128,
         max_tokens=8,
         temperature=1,

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import signal
 import socket
 import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import openai
 import pytest
 
-from simllm import SimServer
+from simllm import Bench, SimServer
+from simllm.__main__ import main
 from simllm.errors import ServerStartError
+from simllm.faults import KINDS
 
 HI = [{"role": "user", "content": "hello"}]
 
@@ -155,3 +160,84 @@ def test_many_clients_at_once_each_get_their_reply(server: SimServer) -> None:
     for thread in threads:
         thread.join(timeout=30)
     assert replies == {n: f"Box {n} holds {n * 7} apples." for n in range(16)}
+
+
+def test_64_streams_at_once_all_arrive_whole(server: SimServer) -> None:
+    async def one(client: openai.AsyncOpenAI, n: int) -> tuple[int, str | None]:
+        message: list[Any] = [{"role": "user", "content": f"Write about box {n}."}]
+        reply = await client.chat.completions.create(
+            model="sim-small", messages=message, stream=True, seed=n, max_tokens=40
+        )
+        chunks = [chunk async for chunk in reply]
+        return sum(bool(chunk.choices[0].delta.content) for chunk in chunks), chunks[-1].choices[0].finish_reason
+
+    async def all_at_once() -> list[tuple[int, str | None]]:
+        key = Bench(server.base_url).client_key("crowd")
+        async with openai.AsyncOpenAI(base_url=server.base_url, api_key=key, max_retries=0) as client:
+            found = await asyncio.wait_for(asyncio.gather(*(one(client, n) for n in range(64))), timeout=60)
+        entries = Bench(server.base_url).journal(key)
+        assert [entry["outcome"] for entry in entries] == ["whole"] * 64
+        return found
+
+    replies = asyncio.run(all_at_once())
+    assert all(tokens > 0 and reason in ("stop", "length") for tokens, reason in replies)
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_the_command_ends_cleanly_on_a_signal_even_in_a_stall(cache_dir: Path, tmp_path: Path, how: int) -> None:
+    (tmp_path / "faults.yaml").write_text("faults: [{kind: stall, after_tokens: 1}]", encoding="utf-8")
+    command = [sys.executable, "-m", "simllm", "serve", "--cache", str(cache_dir)]
+    command += ["--faults", str(tmp_path / "faults.yaml"), "--quota", "rpm=60"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            url = process.stdout.readline().strip()
+            with openai.OpenAI(base_url=url, api_key="k", max_retries=0, timeout=20) as client:
+                stream = client.chat.completions.create(model="sim-small", messages=HI, stream=True)  # type: ignore[arg-type]
+                assert isinstance(stream, openai.Stream)
+                assert stream.response.headers["x-ratelimit-remaining-requests"] == "59"
+                process.send_signal(how)
+                with pytest.raises(openai.APIConnectionError):
+                    list(stream)
+            _, errors = process.communicate(timeout=20)
+            assert (process.returncode, errors) == (0, "")
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (("--quota", "rpm=many"), "rpm=60,tpm=20000"),
+        (("--quota", "burst=3"), "requests_per_minute"),
+        (("--faults", "absent.yaml"), "absent.yaml: cannot be read"),
+        (("--clock", "-1"), "clock_scale"),
+        (("--host", "192.0.2.1"), "192.0.2.1"),
+    ],
+)
+def test_the_command_refuses_bad_options_in_one_line(
+    capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], word: str
+) -> None:
+    assert main(["serve", *arguments]) == 1
+    assert word in capsys.readouterr().err
+
+
+def test_the_command_warns_of_a_host_that_others_can_reach(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["serve", "--host", "192.0.2.1"]) == 1  # an address of nobody: first the warning, then it cannot listen
+    shown = capsys.readouterr().err
+    assert "not loopback" in shown
+    assert "--admin-key" in shown
+
+
+def test_help_has_examples_and_the_kinds_explain_themselves(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main(["serve", "--help"])
+    shown = capsys.readouterr().out
+    for word in ("--port", "--host", "--clock", "--api-key", "--admin-key", "--faults", "--quota", "examples:"):
+        assert word in shown
+    assert main(["faults", "stall"]) == 0
+    assert capsys.readouterr().out.startswith("stall(")
+    assert main(["faults"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == len(KINDS)
+    with pytest.raises(SystemExit, match="2"):
+        main(["faults", "meteor"])

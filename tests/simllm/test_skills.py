@@ -110,7 +110,7 @@ def test_the_large_model_reads_better_than_the_small_one(client: openai.OpenAI) 
     }
     assert correct["sim-small", "overlap"] >= 12
     assert correct["sim-large", "overlap"] >= 12
-    assert correct["sim-large", "paraphrase"] >= correct["sim-small", "paraphrase"] + 4
+    assert correct["sim-large", "paraphrase"] >= correct["sim-small", "paraphrase"] + 3
     assert correct["sim-large", "paraphrase"] < 17, "a simulation that never errs teaches nothing"
     assert correct["sim-large", "unanswerable"] >= 6
 
@@ -169,9 +169,7 @@ def test_json_mode_uses_the_keys_that_the_prompt_shows(client: openai.OpenAI) ->
     "schema",
     [
         {"type": "array"},
-        {"type": "object", "properties": {"a": {"anyOf": [{"type": "string"}]}}},
         {"type": "object", "properties": {"a": {"type": "text"}}},
-        {"type": "object", "properties": {"a": {}}},
         {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["b"]},
         {"type": "object", "properties": {"a": {"enum": []}}},
     ],

@@ -1,4 +1,8 @@
-"""`POST /v1/chat/completions`, whole or streamed."""
+"""`POST /v1/chat/completions`, whole; `chat_events` streams the same reply.
+
+Fields that the specification calls nullable are sent as null, optional ones are left out: `tool_calls` stands in a
+message only when there are calls, `logprobs` and `refusal` always.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +10,15 @@ import time
 from typing import Any
 
 from simllm.chat import ChatRequest, read_chat
+from simllm.choices import Choice
 from simllm.engine import Completion, Engine
 from simllm.faults import Fault
-from simllm.generation import Generated, TokenLogprob
+from simllm.routes.chat_events import chat_events
+from simllm.routes.logprobs import choice_logprobs
 from simllm.tokenizer import Tokenizer
-from simllm.wire import JsonReply, Reply, StreamEvent, StreamReply
+from simllm.wire import JsonReply, Reply, StreamReply
 
-FINGERPRINT = "fp_simllm_1"
+FINGERPRINT = "fp_simllm_2"
 
 
 def handle(engine: Engine, data: dict[str, Any], client: str, scripted: Fault | None = None) -> Reply:
@@ -21,11 +27,11 @@ def handle(engine: Engine, data: dict[str, Any], client: str, scripted: Fault | 
     if scripted is None:
         completion = engine.complete(request, client)
     else:
-        completion = engine.recite(request, scripted.text, scripted.finish_reason)
-    longest = max(len(choice.tokens) for choice in completion.choices)
-    latency_ms = request.model.latency_ms(longest)
+        completion = engine.recite(request, scripted.text, scripted.finish_reason, client)
+    latency_ms = request.model.latency_ms(max(choice.completion_tokens for choice in completion.choices))
     if request.stream:
-        events = _events(request, completion, engine.tokenizer, latency_ms)
+        head = _head(request, completion, "chat.completion.chunk")
+        events = chat_events(request, completion, head, _usage(completion), engine.tokenizer)
         return StreamReply(tuple(events), completion.prompt_tokens, latency_ms)
     body = _head(request, completion, "chat.completion") | {
         "choices": [_choice(i, choice, request, engine.tokenizer) for i, choice in enumerate(completion.choices)],
@@ -35,6 +41,7 @@ def handle(engine: Engine, data: dict[str, Any], client: str, scripted: Fault | 
 
 
 def _head(request: ChatRequest, completion: Completion, kind: str) -> dict[str, Any]:
+    """`id`, `created` and the ids of tool calls name one call of the API; all else repeats with request and seed."""
     return {
         "id": f"chatcmpl-{completion.id}",
         "object": kind,
@@ -50,9 +57,9 @@ def _usage(completion: Completion) -> dict[str, Any]:
         "prompt_tokens": completion.prompt_tokens,
         "completion_tokens": completion.completion_tokens,
         "total_tokens": completion.prompt_tokens + completion.completion_tokens,
-        "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
+        "prompt_tokens_details": {"cached_tokens": completion.cached_tokens, "audio_tokens": 0},
         "completion_tokens_details": {
-            "reasoning_tokens": 0,
+            "reasoning_tokens": completion.reasoning_tokens,
             "audio_tokens": 0,
             "accepted_prediction_tokens": 0,
             "rejected_prediction_tokens": 0,
@@ -60,55 +67,14 @@ def _usage(completion: Completion) -> dict[str, Any]:
     }
 
 
-def _choice(index: int, choice: Generated, request: ChatRequest, tokenizer: Tokenizer) -> dict[str, Any]:
-    logprobs = _logprobs(choice, 0, len(choice.tokens), tokenizer) if request.logprobs else None
-    message: dict[str, Any] = {"role": "assistant", "content": choice.text, "refusal": None, "annotations": []}
+def _choice(index: int, choice: Choice, request: ChatRequest, tokenizer: Tokenizer) -> dict[str, Any]:
+    text = None if choice.refused or (choice.calls and not choice.text) else choice.text
+    message: dict[str, Any] = {"role": "assistant", "content": text}
+    if choice.calls:
+        message["tool_calls"] = [
+            {"id": call_id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+            for call_id, call in choice.calls
+        ]
+    message |= {"refusal": choice.text if choice.refused else None, "annotations": []}
+    logprobs = choice_logprobs(choice, 0, len(choice.pieces), tokenizer) if request.logprobs else None
     return {"index": index, "message": message, "logprobs": logprobs, "finish_reason": choice.finish_reason}
-
-
-def _logprobs(choice: Generated, start: int, stop: int, tokenizer: Tokenizer) -> dict[str, Any]:
-    """Log-probabilities of tokens start..stop of a reply."""
-    content = [_token(choice.logprobs[i], tokenizer, first=i == 0) for i in range(start, stop)]
-    return {"content": content, "refusal": None}
-
-
-def _token(item: TokenLogprob, tokenizer: Tokenizer, *, first: bool) -> dict[str, Any]:
-    top = [_one(token, logprob, tokenizer, first=first) for token, logprob in item.top]
-    return _one(item.token, item.logprob, tokenizer, first=first) | {"top_logprobs": top}
-
-
-def _one(token: int, logprob: float, tokenizer: Tokenizer, *, first: bool) -> dict[str, Any]:
-    data = tokenizer.piece(token, first=first)
-    return {"token": data.decode("utf-8", "replace"), "logprob": logprob, "bytes": list(data)}
-
-
-def _events(request: ChatRequest, completion: Completion, tokenizer: Tokenizer, latency_ms: float) -> list[StreamEvent]:
-    """The chunks in the real order: roles, tokens (choices interleaved), finish reasons, usage."""
-    head = _head(request, completion, "chat.completion.chunk")
-    usage: dict[str, Any] = {"usage": None} if request.include_usage else {}
-    first_ms = request.model.latency_ms(0)
-    sent = 0
-
-    def event(index: int, delta: dict[str, Any], at_ms: float, logprobs: Any = None, end: str | None = None) -> None:
-        choice = {"index": index, "delta": delta, "logprobs": logprobs, "finish_reason": end}
-        events.append(StreamEvent(head | {"choices": [choice]} | usage, sent, at_ms, final=end is not None))
-
-    events: list[StreamEvent] = []
-    for index in range(len(completion.choices)):
-        event(index, {"role": "assistant", "content": "", "refusal": None}, first_ms)
-    pending = [0] * len(completion.choices)  # first token of each choice whose text is still held back
-    for step in range(max(len(choice.tokens) for choice in completion.choices)):
-        at_ms = request.model.latency_ms(step + 1)
-        for index, choice in enumerate(completion.choices):
-            if step >= len(choice.tokens):
-                continue
-            sent += 1
-            if choice.pieces[step] or step == len(choice.tokens) - 1:  # part of a character waits for the rest
-                logprobs = _logprobs(choice, pending[index], step + 1, tokenizer) if request.logprobs else None
-                event(index, {"content": choice.pieces[step]}, at_ms, logprobs)
-                pending[index] = step + 1
-    for index, choice in enumerate(completion.choices):
-        event(index, {}, latency_ms, end=choice.finish_reason)
-    if request.include_usage:
-        events.append(StreamEvent(head | {"choices": [], "usage": _usage(completion)}, sent, latency_ms, final=True))
-    return events

@@ -48,6 +48,8 @@ def _read_dimensions(fields: Fields, model: ModelCard) -> int:
     wanted = fields.integer("dimensions", 1, 10_000)
     if wanted is None:
         return model.default_dimensions
+    if len(model.dimensions) == 1:  # the real API's words; it leaves `param` null
+        raise bad_value("dimensions", "This model does not support specifying dimensions.", None)
     if wanted not in model.dimensions:
         allowed = ", ".join(map(str, model.dimensions))
         message = f"Invalid 'dimensions': model '{model.id}' offers {allowed}, but got {wanted} instead."
@@ -70,6 +72,8 @@ def _read_input(value: object, tokenizer: Tokenizer) -> list[str]:
     if len(items) > MAX_INPUTS:
         message = f"Invalid 'input': array too long. Expected at most {MAX_INPUTS} items, but got {len(items)}."
         raise bad_value("input", message, "array_above_max_length")
+    if len({isinstance(item, list) for item in items}) > 1:
+        raise bad_type("input", "an array of strings or an array of token arrays, not both in one", value)
     return [_read_item(f"input[{i}]", item, tokenizer) for i, item in enumerate(items)]
 
 

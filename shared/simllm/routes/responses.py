@@ -1,130 +1,166 @@
-"""`POST /v1/responses`: the stateless core of the Responses API, text in and text out.
+"""`POST /v1/responses` and `POST /v1/responses/input_tokens`: the frame around a reply.
 
-It turns the body into a chat request; nothing is stored, so `previous_response_id` is refused.
+The reply's parts are output items, in the real order: reasoning, message, function calls. `response_events` streams
+the same items. Ids and `created_at` name one call of the API; everything else repeats with the request.
 """
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import time
 from typing import Any
 
-from simllm.catalogue import card
-from simllm.chat import ROLES, ChatRequest, Message, read_content
-from simllm.engine import Engine
-from simllm.errors import bad_type, bad_value, missing, wrong_kind
-from simllm.requests import Fields, as_object, check_text
-from simllm.wire import JsonReply
+from simllm.choices import Choice
+from simllm.engine import Completion, Engine
+from simllm.errors import ApiError, input_too_long
+from simllm.responses import ResponseRequest, read_counted, read_response
+from simllm.routes.logprobs import token_logprobs
+from simllm.routes.response_events import response_events
+from simllm.tokenizer import Tokenizer
+from simllm.tools import Tool, ToolChoice
+from simllm.wire import JsonReply, Reply, StreamReply
 
-READ = ["model", "input", "instructions", "temperature", "top_p", "max_output_tokens"]
-WITHOUT_EFFECT = ["user", "metadata", "service_tier", "safety_identifier", "prompt_cache_key", "store"]
-NEUTRAL: dict[str, tuple[Any, ...]] = {
-    "stream": (False,),
-    "background": (False,),
-    "tools": ([],),
-    "include": ([],),
-    "truncation": ("disabled",),
-    "text": ({"format": {"type": "text"}},),
-}
-NOT_IMPLEMENTED = [
-    "previous_response_id",
-    "conversation",
-    "tool_choice",
-    "parallel_tool_calls",
-    "max_tool_calls",
-    "reasoning",
-    "prompt",
-    "stream_options",
-    "top_logprobs",
-    "prompt_cache_retention",
-]
-MIN_OUTPUT_TOKENS = 16  # as the real API
+INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
 
 
-def handle(engine: Engine, data: dict[str, Any], client: str) -> JsonReply:
-    """Answer one stateless request."""
-    fields = Fields(data)
-    request = _read(fields)
-    completion = engine.complete(request, client)
+def handle(engine: Engine, data: dict[str, Any], client: str) -> Reply:
+    """Answer one stateless request, whole or streamed."""
+    request = read_response(data)
+    try:
+        completion = engine.complete(request.chat, client)
+    except ApiError as error:
+        raise input_too_long() if error.code == "context_length_exceeded" else error from None
     choice = completion.choices[0]
-    finished = choice.finish_reason == "stop"
-    status = "completed" if finished else "incomplete"
-    part = {"type": "output_text", "text": choice.text, "annotations": [], "logprobs": []}
-    message = {
-        "id": f"msg_{completion.id}",
-        "type": "message",
-        "role": "assistant",
-        "status": status,
-        "content": [part],
+    items = output_items(request, completion, engine.tokenizer)
+    reason = INCOMPLETE.get(choice.finish_reason)
+    now = int(time.time())
+    body = _frame(request, completion, now) | {
+        "status": "incomplete" if reason else "completed",
+        "completed_at": None if reason else now,
+        "incomplete_details": {"reason": reason} if reason else None,
+        "output": items,
+        "usage": _usage(completion),
     }
-    body = {
-        "id": f"resp_{completion.id}",
-        "object": "response",
-        "created_at": int(time.time()),
-        "status": status,
-        "error": None,
-        "incomplete_details": None if finished else {"reason": "max_output_tokens"},
-        "instructions": data.get("instructions"),
-        "max_output_tokens": request.max_tokens,
-        "metadata": data.get("metadata") or {},
-        "model": request.model.id,
-        "output": [message],
-        "parallel_tool_calls": True,
-        "previous_response_id": None,
-        "store": False,
-        "temperature": request.temperature,
-        "text": {"format": {"type": "text"}},
-        "tool_choice": "auto",
-        "tools": [],
-        "top_p": request.top_p,
-        "truncation": "disabled",
-        "usage": {
-            "input_tokens": completion.prompt_tokens,
-            "input_tokens_details": {"cached_tokens": 0},
-            "output_tokens": completion.completion_tokens,
-            "output_tokens_details": {"reasoning_tokens": 0},
-            "total_tokens": completion.prompt_tokens + completion.completion_tokens,
-        },
-    }
-    latency_ms = request.model.latency_ms(completion.completion_tokens)
+    model = request.chat.model
+    latency_ms = model.latency_ms(choice.completion_tokens)
+    if request.chat.stream:
+        events = response_events(body, choice, model, engine.tokenizer)
+        return StreamReply(tuple(events), completion.prompt_tokens, latency_ms, trailer=b"")
     return JsonReply(body, completion.prompt_tokens, completion.completion_tokens, latency_ms)
 
 
-def _read(fields: Fields) -> ChatRequest:
-    model = card(fields.text("model"))
-    if model.kind != "chat":
-        raise wrong_kind(model.id, "/v1/responses", "a chat")
-    fields.check_names([*READ, *WITHOUT_EFFECT, *NEUTRAL], NOT_IMPLEMENTED)
-    fields.check_neutral(NEUTRAL)
-    limit = fields.integer("max_output_tokens", MIN_OUTPUT_TOKENS, 2**63 - 1)
-    if limit is not None and limit > model.max_output_tokens:
-        message = f"max_output_tokens is too large: {limit}. This model supports at most {model.max_output_tokens}."
-        raise bad_value("max_output_tokens", message)
-    instructions = fields.text("instructions", "")
-    messages = [Message("system", instructions)] if instructions else []
-    return ChatRequest(
-        model=model,
-        messages=(*messages, *_read_input(fields.data.get("input"))),
-        temperature=fields.number("temperature", 0, 2, 1.0),
-        top_p=fields.number("top_p", 0, 1, 1.0),
-        max_tokens=limit,
-    )
+def handle_input_tokens(engine: Engine, data: dict[str, Any], client: str) -> JsonReply:
+    """Count the tokens of a request without answering it."""
+    return JsonReply({"object": "response.input_tokens", "input_tokens": engine.count_prompt(read_counted(data))})
 
 
-def _read_input(value: object) -> list[Message]:
-    if value is None:
-        raise missing("input")
-    if isinstance(value, str):
-        return [Message("user", check_text("input", value))]
-    if not isinstance(value, list):
-        raise bad_type("input", "a string or an array", value)
-    if not value:
-        raise bad_value("input", "Invalid 'input': the array is empty. Send at least one message.", "empty_array")
-    messages = []
-    for i, item in enumerate(value):
-        fields = as_object(f"input[{i}]", item)
-        fields.check_names(["type", "role", "content", "id", "status", "phase"])
-        fields.one_of("type", ["message"], "message")
-        role = fields.one_of("role", ROLES)
-        content = read_content(fields.name("content"), fields.data.get("content"), ("input_text", "output_text"))
-        messages.append(Message(role, content))
-    return messages
+def output_items(request: ResponseRequest, completion: Completion, tokenizer: Tokenizer) -> list[dict[str, Any]]:
+    """The items of a finished reply."""
+    choice = completion.choices[0]
+    cut = choice.finish_reason in INCOMPLETE
+    items: list[dict[str, Any]] = []
+    if request.chat.model.reasons:
+        sealed = _sealed(request)  # sent by default, whether `include` asks for it or not
+        items.append({"id": f"rs_{completion.id}", "type": "reasoning", "summary": [], "encrypted_content": sealed})
+    if choice.pieces or not (choice.calls or (request.chat.model.reasons and cut)):
+        status = "incomplete" if cut and not choice.calls else "completed"
+        items.append(
+            {
+                "id": f"msg_{completion.id}",
+                "type": "message",
+                "status": status,
+                "role": "assistant",
+                "content": [_part(choice, request, tokenizer)],
+            }
+        )
+    for i, (call_id, call) in enumerate(choice.calls):
+        items.append(
+            {
+                "id": f"fc_{completion.id}{i:02x}",
+                "type": "function_call",
+                "status": "incomplete" if cut and i == len(choice.calls) - 1 else "completed",
+                "arguments": call.arguments,
+                "call_id": call_id,
+                "name": call.name,
+            }
+        )
+    return items
+
+
+def _part(choice: Choice, request: ResponseRequest, tokenizer: Tokenizer) -> dict[str, Any]:
+    if choice.refused:
+        return {"type": "refusal", "refusal": choice.text}
+    logprobs = token_logprobs(choice, 0, len(choice.pieces), tokenizer) if request.chat.logprobs else []
+    return {"type": "output_text", "text": choice.text, "annotations": [], "logprobs": logprobs}
+
+
+def _sealed(request: ResponseRequest) -> str:
+    """Stands for encrypted reasoning: opaque, and the same for the same prompt."""
+    return base64.b64encode(hashlib.sha256(request.chat.prompt_digest().encode()).digest()).decode()
+
+
+def _frame(request: ResponseRequest, completion: Completion, now: int) -> dict[str, Any]:
+    """All fields that do not depend on how the reply went."""
+    chat = request.chat
+    wanted: dict[str, Any] = {"type": chat.format.kind}
+    if chat.format.kind == "json_schema":
+        wanted |= {"name": chat.format.name, "schema": chat.format.raw, "strict": chat.format.strict}
+        wanted |= {"description": chat.format.description}
+    return {
+        "id": f"resp_{completion.id}",
+        "object": "response",
+        "created_at": now,
+        "status": "in_progress",
+        "background": False,
+        "completed_at": None,
+        "error": None,
+        "incomplete_details": None,
+        "instructions": request.instructions,
+        "max_output_tokens": chat.max_tokens,
+        "max_tool_calls": None,
+        "metadata": dict(request.metadata),
+        "model": chat.model.id,
+        "output": [],
+        "parallel_tool_calls": chat.parallel,
+        "previous_response_id": None,
+        "reasoning": {"effort": chat.effort, "summary": None},
+        "service_tier": "default",
+        "store": False,
+        "temperature": chat.temperature,
+        "text": {"format": wanted, "verbosity": "medium"},
+        "tool_choice": _tool_choice(chat.tool_choice),
+        "tools": [_tool(tool) for tool in chat.tools],
+        "top_logprobs": chat.top_logprobs,
+        "top_p": chat.top_p,
+        "truncation": "disabled",
+        "usage": None,
+        **request.echo,
+    }
+
+
+def _usage(completion: Completion) -> dict[str, Any]:
+    return {
+        "input_tokens": completion.prompt_tokens,
+        "input_tokens_details": {"cache_write_tokens": 0, "cached_tokens": completion.cached_tokens},
+        "output_tokens": completion.completion_tokens,
+        "output_tokens_details": {"reasoning_tokens": completion.reasoning_tokens},
+        "total_tokens": completion.prompt_tokens + completion.completion_tokens,
+    }
+
+
+def _tool_choice(choice: ToolChoice) -> str | dict[str, Any]:
+    if choice.names is None:
+        return choice.mode
+    named = [{"type": "function", "name": name} for name in choice.names]
+    return named[0] if choice.named else {"type": "allowed_tools", "mode": choice.mode, "tools": named}
+
+
+def _tool(tool: Tool) -> dict[str, Any]:
+    return {
+        "type": "function",
+        "name": tool.name,
+        "description": tool.description or None,
+        "parameters": tool.raw,
+        "strict": tool.strict,
+    }

@@ -7,16 +7,25 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from simllm.tools import Call
+
+__all__ = ["BEST_SHARE", "Call", "Candidate", "Plan", "weigh"]
+
 BEST_SHARE = 0.55  # the best candidate outweighs all others together, so greedy decoding copies it
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """One possible reply; of an `opening` the language model writes the rest."""
+    """One possible reply; of an `opening` the language model writes the rest.
+
+    `calls` follow the text (a plan that has any is decoded with `wander` 0); a `refusal` is told apart from an answer.
+    """
 
     text: str
     weight: float
     opening: bool = False
+    calls: tuple[Call, ...] = ()
+    refusal: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Answer without any context, as a small model does: fluently, confidently, from nothing.
 
-Greetings and two-number arithmetic are answered; a question is turned into a statement with an invented value;
+Greetings, thanks and two-number arithmetic are answered, what somebody says of themselves is acknowledged; a question is turned into a statement with an invented value;
 a request gets an opening that the language model continues; anything else is left to it alone. The invention depends on the question only, so it is stable.
 """
 
@@ -9,10 +9,20 @@ from __future__ import annotations
 import hashlib
 import re
 from decimal import Decimal, InvalidOperation, localcontext
+from typing import TYPE_CHECKING
 
-from simllm.skills.candidates import Candidate, weigh
+from simllm.chat import ChatRequest
+from simllm.skills.candidates import Candidate, Plan, weigh
+from simllm.skills.prompt import Prompt
+
+if TYPE_CHECKING:
+    from simllm.skills import Toolbox
 
 _GREETING = re.compile(r"^\W*(?:hi|hello|hey|good (?:morning|afternoon|evening)|greetings|hallo)\b[^?]{0,30}$", re.I)
+_THANKS = re.compile(r"^\W*(?:thanks|thank you|many thanks|cheers)\b[^?]{0,40}$", re.I)
+_STATEMENT = re.compile(
+    r"^\W*(?:(?:please )?(?:note|remember)\b|i\b|i'm\b|my\b|we\b|we're\b|our\b)[^?]{3,400}[.!]\W*$", re.I | re.S
+)
 _SUM = re.compile(
     r"(-?\d{1,12}(?:\.\d{1,6})?)\s*([-+*/×÷]|plus|minus|times|divided by)\s*(-?\d{1,12}(?:\.\d{1,6})?)(?!\s*[-+*/×÷.\d])",
     re.I,
@@ -62,6 +72,15 @@ _VALUES = {
 }
 
 
+def plan_freely(request: ChatRequest, prompt: Prompt, tools: Toolbox) -> Plan:
+    """A reply from nothing; where citations are asked for and there is nothing to cite, the agreed abstention."""
+    skill = request.model.skill
+    assert skill is not None  # embedding models never get here: the request was checked
+    if prompt.rules.abstention is not None and prompt.rules.cite:
+        return Plan((Candidate(prompt.rules.abstention, 1.0),), skill.wander)
+    return Plan(replies(prompt.question, skill.sharpness), skill.wander)
+
+
 def replies(question: str, sharpness: float) -> tuple[Candidate, ...]:
     """Candidate replies to a message without context; empty when there is nothing to hold on to."""
     text = " ".join(question.split())
@@ -73,6 +92,10 @@ def replies(question: str, sharpness: float) -> tuple[Candidate, ...]:
     request = _REQUEST.match(text)
     if request:
         return (Candidate(f"Here is {request.group(1)}:", 1.0, opening=True),)
+    if _THANKS.match(text):
+        return weigh(["You're welcome!", "Glad to help."], [1.0, 0.9], 0.1)
+    if _STATEMENT.match(text):
+        return weigh(["Understood.", "Thank you, I have noted that."], [1.0, 0.9], 0.1)
     match = _QUESTION.match(text.split("? ")[-1])
     if not match or not text.endswith("?"):
         return ()

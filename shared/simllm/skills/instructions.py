@@ -37,6 +37,18 @@ _BRIEF = re.compile(
 )
 
 
+_BULLETS = re.compile(
+    r"\b(?:bullets?|bullet(?:ed)?[- ](?:points?|list)|(?:as|in) an? (?:unordered )?list|list items)\b", re.I
+)
+_VERBATIM = re.compile(
+    r"\bverbatim\b|\bword[- ]for[- ]word\b|\bexact (?:quote|quotation|words|sentence)s?\b|\bquote\s*:|\bquot(?:e|ing) (?:the|each|every|exactly|literally)\b",
+    re.I,
+)
+_FOOTNOTES = re.compile(r"\bfootnotes?\b|\[\^\w+\]", re.I)
+_PARENTHESES = re.compile(r"\(((?:source|sources|ref|reference|see|from|doc|document|id)[ :=]+)[^()\n]{1,40}\)", re.I)
+_PREFIX = re.compile(r"^((?:source|src|doc|document|id|ref|passage)\s*[:=#]\s*)\S", re.I)
+
+
 @dataclass(frozen=True)
 class Rules:
     """How the answer should look.
@@ -45,16 +57,43 @@ class Rules:
         cite: "" (no citations), "label" (as the source is named) or "number" (its position).
         abstention: the sentence to say when the context has no answer; None when the prompt does not allow that.
         brief: one sentence only.
+        mark: what a citation looks like; {} stands for the source.
+        footnotes: whether the sources are listed below the answer.
+        verbatim: whether statements are given as quotations.
+        bullets: whether the answer is a list.
     """
 
     cite: str = ""
     abstention: str | None = None
     brief: bool = False
+    mark: str = "[{}]"
+    footnotes: bool = False
+    verbatim: bool = False
+    bullets: bool = False
 
 
 def read_rules(text: str) -> Rules:
     """Read the rules from the instruction text."""
-    return Rules(_citation(text), _abstention(text), bool(_BRIEF.search(text)))
+    footnotes = bool(_FOOTNOTES.search(text))
+    return Rules(
+        cite=_citation(text) or ("label" if footnotes or _PARENTHESES.search(text) else ""),
+        abstention=_abstention(text),
+        brief=bool(_BRIEF.search(text)),
+        mark=_mark(text),
+        footnotes=footnotes,
+        verbatim=bool(_VERBATIM.search(text)),
+        bullets=bool(_BULLETS.search(text)),
+    )
+
+
+def _mark(text: str) -> str:
+    if _FOOTNOTES.search(text):
+        return "[^{}]"
+    round_one = _PARENTHESES.search(text)
+    if round_one:
+        return "(" + round_one.group(1).replace("{", "").replace("}", "") + "{})"
+    prefixes = [found.group(1) for example in _CITE_EXAMPLE.findall(text) if (found := _PREFIX.match(example))]
+    return f"[{prefixes[0]}{{}}]" if prefixes else "[{}]"
 
 
 def _citation(text: str) -> str:

@@ -143,14 +143,17 @@ def _named(label: str, line: str) -> str:
 
 
 def paragraphs(text: str) -> list[str]:
-    """Blank-line separated blocks; a code fence stays whole."""
+    """Blank-line separated blocks; a code fence stays whole, and what a colon announces stays with its announcement."""
     blocks: list[list[str]] = [[]]
     fenced = False
     for line in text.strip().split("\n"):
         if _FENCE.match(line):
             fenced = not fenced
-        if not line.strip() and not fenced:
+        announces = bool(blocks[-1]) and blocks[-1][-1].rstrip().endswith(":")
+        if not line.strip() and not fenced and not announces:
             blocks.append([])
+        elif not line.strip() and not fenced:
+            continue
         else:
             blocks[-1].append(line)
     return ["\n".join(block) for block in blocks if any(line.strip(" -=*") for line in block)]

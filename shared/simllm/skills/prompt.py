@@ -14,6 +14,7 @@ from simllm.chat import Message
 from simllm.skills import layout
 from simllm.skills.instructions import Rules, read_rules
 from simllm.skills.layout import Passage
+from simllm.skills.words import terms
 
 _QUESTION_TAG = re.compile(r"<(question|query|user_question|user_query)>(.*?)</\1>", re.S | re.I)
 _QUESTION_MARK = re.compile(
@@ -62,8 +63,13 @@ def read_prompt(messages: Sequence[Message]) -> Prompt:
     users = [i for i, message in enumerate(messages) if message.role == "user"]
     last = users[-1] if users else len(messages) - 1
     question = earlier = ""
+    told: list[Passage] = []
     for i, message in enumerate(messages):
         if message.role == "assistant" and i != last:
+            continue
+        if message.role == "tool":  # a result is context, however it is laid out
+            found, _ = layout.tagged_passages(message.text)
+            passages += found or ([Passage("", message.text)] if message.text.strip() else [])
             continue
         own, found, rest = _split(message.text, background=message.role != "user")
         passages += found
@@ -71,8 +77,13 @@ def read_prompt(messages: Sequence[Message]) -> Prompt:
             question = own
         elif message.role == "user":
             earlier = own or earlier
+            if len(own.split()) > 2 and not _asks(own) and not _is_instruction(own):
+                told.append(Passage("", own))
         instructions.append(rest)
     text = "\n\n".join(part for part in instructions if part.strip())
+    if not passages:  # what the user said in earlier turns is all there is to know
+        about = set(terms(question))
+        passages = [passage for passage in told if about & set(terms(passage.text))]
     return Prompt(question.strip(), earlier.strip(), tuple(layout.number(passages)), read_rules(text), text)
 
 

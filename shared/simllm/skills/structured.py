@@ -7,21 +7,30 @@ Decoding is constrained: every candidate is valid JSON, and the language model h
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from simllm.catalogue import Skill
+from simllm.chat import ChatRequest
 from simllm.embeddings import Embedder
+from simllm.messages import Message
 from simllm.schema import ReplyFormat, schema_types
 from simllm.skills.answer import Finding, choose_units, find, full_query
-from simllm.skills.candidates import Candidate, weigh
+from simllm.skills.candidates import Candidate, Plan, weigh
+from simllm.skills.conforming import invented
+from simllm.skills.dates import find_today
+from simllm.skills.extraction import extract, wants_extraction
 from simllm.skills.freeform import replies
 from simllm.skills.prompt import Prompt
 from simllm.skills.relevance import Query
 from simllm.skills.words import terms
+
+if TYPE_CHECKING:
+    from simllm.skills import Toolbox
 
 ALTERNATIVES = 3
 _NUMBER = re.compile(r"-?\d+(?:,\d{3})*(?:\.\d+)?")
@@ -48,6 +57,30 @@ _SUPPORTED = {
 }
 
 
+ANSWERING = frozenset(
+    [
+        "answer",
+        "response",
+        "reply",
+        "citations",
+        "citation",
+        "sources",
+        "source",
+        "evidence",
+        "quote",
+        "quotes",
+        "confidence",
+        "rationale",
+        "explanation",
+    ]
+)
+_TAGGED = re.compile(r"<([a-z_]\w*)>\s*(.+?)\s*</\1>", re.S | re.I)
+_ORDER = re.compile(
+    r"\W*(?:please |now |can you |could you )*(?:extract|parse|read|fill|find|convert|turn|pull|get|return|identify|take|list)\b[^\n]{0,300}?(?::\s*\n+|:\s+(?=[\"“A-Z])|\n\s*\n)",
+    re.I,
+)
+
+
 @dataclass(frozen=True)
 class _Reply:
     """What one candidate object is built from."""
@@ -59,12 +92,48 @@ class _Reply:
     supported: bool
 
 
+def plan_object(request: ChatRequest, prompt: Prompt, tools: Toolbox) -> Plan:
+    """A JSON reply: an answer with its sources where the schema has such fields, else the values of a text."""
+    skill = request.model.skill
+    assert skill is not None  # embedding models never get here: the request was checked
+    wanted = request.format
+    schema = (
+        wanted.schema if wanted.schema is not None else schema_from_prompt(f"{prompt.instructions}\n{prompt.question}")
+    )
+    if not wants_extraction(schema, ANSWERING):
+        return Plan(objects(prompt, wanted, skill, tools.embedder), wander=0.0)
+    text = source_text([message for message in request.messages if message.role in ("user", "tool")])
+    today = find_today("\n".join(message.text for message in request.messages))
+    embedder = tools.embedder if skill.semantic_weight > 0 else None
+    made = extract(schema, text, today, embedder, title=wanted.name)
+    if skill.tool_care < 0.8:
+        made = overlook(made, schema, text, 0.5 * (1 - skill.tool_care))
+    return Plan((Candidate(json.dumps(made, ensure_ascii=False), 1.0),), wander=0.0)
+
+
+def source_text(messages: Sequence[Message]) -> str:
+    """What to read: the last message without a leading or trailing order such as "Extract the order:"."""
+    text = messages[-1].text if messages else ""
+    tagged = _TAGGED.search(text)
+    if tagged:
+        return tagged.group(2).strip()
+    led = _ORDER.match(text)
+    return text[led.end() :].strip() if led and len(text) - led.end() > 20 else text
+
+
+def overlook(made: dict[str, Any], schema: Mapping[str, Any], text: str, share: float) -> dict[str, Any]:
+    """The object as a careless reader would fill it: a stable `share` of its own fields is left empty."""
+    for name, child in schema.get("properties", {}).items():
+        digest = hashlib.sha256(f"{text}\0{name}".encode("utf-8", "surrogatepass")).digest()
+        if name in made and int.from_bytes(digest[:4], "big") / 2**32 < share:
+            made[name] = invented(child, name, empty=True)
+    return made
+
+
 def objects(prompt: Prompt, wanted: ReplyFormat, skill: Skill, embedder: Embedder) -> tuple[Candidate, ...]:
     """Candidate JSON texts."""
     schema = (
-        wanted.schema
-        if wanted.schema is not None
-        else _schema_from_prompt(prompt.instructions + "\n" + prompt.question)
+        wanted.schema if wanted.schema is not None else schema_from_prompt(prompt.instructions + "\n" + prompt.question)
     )
     filler = _Filler(prompt, skill, embedder)
     texts, scores = [], []
@@ -74,7 +143,7 @@ def objects(prompt: Prompt, wanted: ReplyFormat, skill: Skill, embedder: Embedde
     return weigh(texts, scores, skill.sharpness)
 
 
-def _schema_from_prompt(text: str) -> dict[str, Any]:
+def schema_from_prompt(text: str) -> dict[str, Any]:
     """An object with the keys that the prompt shows; {"answer": ...} when it shows none."""
     keys = list(dict.fromkeys(_KEY.findall(text)))
     if not keys:
@@ -123,7 +192,7 @@ class _Filler:
         return found
 
     def _reply(self, finding: Finding, index: int) -> tuple[_Reply, float]:
-        units = choose_units(finding, index, brief=self.prompt.rules.brief)
+        units = choose_units(finding, index, self.skill, brief=self.prompt.rules.brief)
         score = float(finding.judgement.scores[index])
         passages = [self.prompt.passages[unit.passage] for unit in units]
         labels = tuple(dict.fromkeys(p.label or str(p.number) for p in passages))
