@@ -479,9 +479,11 @@ axes = plots.guess_and_measurement(
 plt.show()
 for text, count in Counter(askings).most_common(3):
     say(f"**{count}×** {text[:260].replace('*', '')}")
+has_right = right.id in [name for name, _ in trace["found"][: config.retrieval_k]]
+say(f"All {len(askings)} prompts were the same, and the right document was {'in' if has_right else 'in none of'} them.")
 
 # %% [markdown]
-# The right document was in the prompt every time. A single run says little about a sampled system, so measure distributions. And nothing raises when the text makes no sense: module 1 tames sampling, module 6 checks answers against their sources.
+# One prompt, several answers: a single run says little about a sampled system, so measure distributions. And nothing raises when the text makes no sense: module 1 tames sampling, module 6 checks answers against their sources.
 #
 # ## 5 · The whole system, once
 #
@@ -1612,8 +1614,8 @@ counts = {"inherited": before, f"k = {wider.retrieval_k}": with_more, "outdated 
 display(pd.DataFrame(counts, index=kinds).fillna(0).astype(int).rename_axis("answers of 20"))
 say(
     f"The dangerous answer came **{before['outdated']} times of 20** from the inherited system, {with_more['outdated']} times",
-    f"with more documents to read, and **{without_page['outdated']} times** once a stale row had left the index. The right one came",
-    f"{without_page['right']} times: its number stands in a table that somebody has to read. One incident, two stages.",
+    f"with more documents to read, and **{without_page['outdated']} times** once a stale row had left the index. Then the right",
+    f"one came in {without_page['right']} of 20: its number stands in a table, further down. One incident, two stages.",
 )
 
 # %% [markdown]
