@@ -8,9 +8,9 @@ import pytest
 from typer.testing import CliRunner
 
 from coursekit.cli_models import app
+from coursekit.corpus.baseline.resampling import Estimate
 from coursekit.corpus.page import read_section
 from coursekit.errors import CorpusError, CourseError
-from coursekit.model_card.estimates import Estimate
 from coursekit.model_card.measuring import MODELS, SKILLS, ExamShare, measure
 from coursekit.model_card.page import PAGE, SECTION, markdown
 from tests.conftest import ROOT

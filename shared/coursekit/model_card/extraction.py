@@ -9,15 +9,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import jsonschema  # type: ignore[import-untyped]
 import openai
-import yaml
 
-from coursekit.model_card.estimates import Estimate, estimate
-from coursekit.model_card.tools import EXAMS, same
+from coursekit.corpus.baseline.resampling import Estimate, estimate
+from coursekit.model_card.scoring import greedy, load_cases
+from coursekit.model_card.tools import same
 
 
 @dataclass(frozen=True)
@@ -48,20 +47,14 @@ class ExtractionScores:
         return estimate([r.right / max(1, r.fields) for r in self.results])
 
 
-def score_extraction(
-    client: openai.OpenAI, model: str, split: str, path: Path = EXAMS / "extraction.yaml", *, strict: bool = False
-) -> ExtractionScores:
+def score_extraction(client: openai.OpenAI, model: str, split: str) -> ExtractionScores:
     """Sit the exam with one model."""
-    data = yaml.safe_load(path.read_text("utf-8"))
-    cases = [case for case in data["cases"] if case["split"] == split]
-    return ExtractionScores(tuple(_sit(client, model, data["schemas"][case["schema"]], case, strict) for case in cases))
+    cases, others = load_cases("extraction", split)
+    return ExtractionScores(tuple(_sit(client, model, others["schemas"][case["schema"]], case) for case in cases))
 
 
-def _sit(
-    client: openai.OpenAI, model: str, wanted: Mapping[str, Any], case: Mapping[str, Any], strict: bool
-) -> Extracted:
+def _sit(client: openai.OpenAI, model: str, wanted: Mapping[str, Any], case: Mapping[str, Any]) -> Extracted:
     schema = wanted["schema"]
-    options: dict[str, Any] = {} if model == "sim-reasoner" else {"temperature": 0}
     reply = client.chat.completions.create(
         model=model,
         messages=[
@@ -70,9 +63,9 @@ def _sit(
         ],
         response_format={
             "type": "json_schema",
-            "json_schema": {"name": case["schema"], "schema": schema, "strict": strict},
+            "json_schema": {"name": case["schema"], "schema": schema, "strict": False},
         },
-        **options,
+        **greedy(model),
     )
     got = json.loads(reply.choices[0].message.content or "null")
     try:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from coursekit.corpus import Question
-from coursekit.model_card.estimates import Estimate, estimate
+from coursekit.corpus.baseline.resampling import Estimate, estimate
 from coursekit.model_card.grounded_cases import Case, CaseMaker
 from coursekit.model_card.grounded_prompts import ABSTAIN, LAYOUTS, Messages, layout_of, names
 from coursekit.scoreboard import abstains, states_key_facts

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from coursekit.model_card.grounded_cases import Case
+from coursekit.model_card.scoring import Messages
 
-Messages = list[dict[str, str]]
 Layout = Callable[[Case, Sequence[str]], Messages]
 
 ABSTAIN = "If the passages do not contain the answer, reply exactly: I don't know."

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from coursekit.model_card.estimates import Estimate, estimate
+from coursekit.corpus.baseline.resampling import Estimate, estimate
 from coursekit.model_card.grounded import Ask
 from coursekit.model_card.grounded_prompts import Messages
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import openai
 
-from coursekit.model_card.estimates import Estimate, estimate
+from coursekit.corpus.baseline.resampling import Estimate, estimate
 from coursekit.model_card.scoring import (
     Case,
     Result,

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import openai
 
 from coursekit import corpus, models
+from coursekit.corpus.baseline.resampling import Estimate
 from coursekit.corpus.vocabulary import SPLITS
 from coursekit.errors import CourseError
 from coursekit.model_card import (
@@ -25,7 +26,6 @@ from coursekit.model_card import (
     summary,
     tools,
 )
-from coursekit.model_card.estimates import Estimate
 from coursekit.model_card.grounded_cases import CaseMaker
 from coursekit.model_card.scoring import Messages, ask_for_tokens
 

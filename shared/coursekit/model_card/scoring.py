@@ -16,7 +16,7 @@ import numpy as np
 import openai
 import yaml
 
-from coursekit.model_card.estimates import Estimate, estimate
+from coursekit.corpus.baseline.resampling import Estimate, estimate
 
 EXAMS = Path(__file__).parent / "exams"
 Case = Mapping[str, Any]
@@ -104,22 +104,26 @@ def run(
     )
 
 
+def greedy(model: str) -> dict[str, Any]:
+    """The request fields of greedy decoding; a reasoning model takes no temperature."""
+    return {} if "reasoner" in model else {"temperature": 0}
+
+
 def ask(client: openai.OpenAI, model: str, messages: Messages, **options: Any) -> str:
-    """One greedy reply; a reasoning model, which takes no temperature, is asked without one."""
-    sampling = {} if "reasoner" in model else {"temperature": 0}
-    reply = client.chat.completions.create(model=model, messages=messages, **sampling, **options)  # type: ignore[call-overload]
+    """One greedy reply."""
+    reply = client.chat.completions.create(model=model, messages=messages, **greedy(model), **options)  # type: ignore[arg-type]
     return str(reply.choices[0].message.content or "")
 
 
 def ask_for_tokens(client: openai.OpenAI, model: str, messages: Messages) -> tuple[str, int]:
     """One greedy reply and its tokens, without those of hidden reasoning; ("", 0) when the prompt does not fit."""
-    sampling = {} if "reasoner" in model else {"temperature": 0}
     try:
-        reply = client.chat.completions.create(model=model, messages=messages, **sampling)  # type: ignore[call-overload]
+        reply = client.chat.completions.create(model=model, messages=messages, **greedy(model))  # type: ignore[arg-type]
     except openai.BadRequestError as error:
         if error.code == "context_length_exceeded":
             return "", 0
         raise
+    assert reply.usage is not None  # a whole reply is always billed
     details = reply.usage.completion_tokens_details
     hidden = details.reasoning_tokens or 0 if details else 0
     return str(reply.choices[0].message.content or ""), reply.usage.completion_tokens - hidden

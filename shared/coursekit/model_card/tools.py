@@ -11,16 +11,14 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import jsonschema  # type: ignore[import-untyped]
 import openai
-import yaml
 
-from coursekit.model_card.estimates import Estimate, estimate
+from coursekit.corpus.baseline.resampling import Estimate, estimate
+from coursekit.model_card.scoring import greedy, load_cases
 
-EXAMS = Path(__file__).parent / "exams"
 MOST_TURNS = 8
 
 
@@ -75,27 +73,20 @@ class ToolScores:
         return {kind: estimate([float(r.right) for r in self.results if r.kind == kind]) for kind in kinds}
 
 
-def load(split: str, path: Path = EXAMS / "tools.yaml") -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """(tools by name, cases of a split)."""
-    data = yaml.safe_load(path.read_text("utf-8"))
-    return data["tools"], [case for case in data["cases"] if case["split"] == split]
-
-
-def score_tools(client: openai.OpenAI, model: str, split: str, path: Path = EXAMS / "tools.yaml") -> ToolScores:
+def score_tools(client: openai.OpenAI, model: str, split: str) -> ToolScores:
     """Sit the exam with one model."""
-    tools, cases = load(split, path)
-    return ToolScores(tuple(_sit(client, model, tools, case) for case in cases))
+    cases, others = load_cases("tools", split)
+    return ToolScores(tuple(_sit(client, model, others["tools"], case) for case in cases))
 
 
 def _sit(client: openai.OpenAI, model: str, tools: Mapping[str, Any], case: Mapping[str, Any]) -> CaseResult:
     offered = [{"type": "function", "function": {"name": name, **tools[name]}} for name in case["tools"]]
     choice = case.get("tool_choice", "auto")
     named = isinstance(choice, str) and choice not in ("auto", "none", "required")
-    options: dict[str, Any] = {"tool_choice": {"type": "function", "function": {"name": choice}} if named else choice}
+    wanted = {"type": "function", "function": {"name": choice}} if named else choice
+    options: dict[str, Any] = {"tool_choice": wanted, **greedy(model)}
     if "parallel_tool_calls" in case:
         options["parallel_tool_calls"] = case["parallel_tool_calls"]
-    if model != "sim-reasoner":
-        options["temperature"] = 0
     messages: list[Any] = [dict(message) for message in case["messages"]]
     steps = list(case["expect"].get("steps", ()))
     made: list[tuple[str, str]] = []

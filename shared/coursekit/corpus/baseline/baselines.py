@@ -11,18 +11,9 @@ from numpy.typing import NDArray
 
 from coursekit.corpus import CATEGORIES, Corpus, Question
 from coursekit.corpus.baseline.measures import MEASURES, per_question
-from coursekit.corpus.baseline.resampling import mean_intervals
+from coursekit.corpus.baseline.resampling import Estimate, mean_intervals
 from coursekit.corpus.baseline.retrieval import METHODS, Retrieval
 from coursekit.errors import CorpusError
-
-
-class Estimate(NamedTuple):
-    """A mean over `n` questions with its 95 % interval."""
-
-    mean: float
-    low: float
-    high: float
-    n: int
 
 
 class Difference(NamedTuple):

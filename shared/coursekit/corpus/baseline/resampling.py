@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -40,3 +42,22 @@ def _weights(n: int) -> NDArray[np.float64]:
     drawn = np.random.default_rng(SEED).integers(0, n, size=(RESAMPLES, n))
     drawn += np.arange(RESAMPLES)[:, None] * n
     return np.bincount(drawn.ravel(), minlength=RESAMPLES * n).reshape(RESAMPLES, n) / n
+
+
+class Estimate(NamedTuple):
+    """A mean over `n` cases with its 95 % interval."""
+
+    mean: float
+    low: float
+    high: float
+    n: int
+
+
+def estimate(values: Sequence[float]) -> Estimate:
+    """The mean of one value per case.
+
+    Raises:
+        ValueError: there is no case.
+    """
+    low, high = mean_intervals([[value] for value in values])
+    return Estimate(sum(values) / len(values), float(low[0]), float(high[0]), len(values))
