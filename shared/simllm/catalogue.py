@@ -24,7 +24,7 @@ class Skill:
         noise: amplitude of the model's own stable misjudgement of relevance (score units).
         middle_blindness: how much relevance is lost in the middle of a long context, 0 to 1.
         identifier_care: how much relevance a unit loses when the question names an identifier that its passage lacks.
-        abstain_below: relevance under which it admits not knowing, when the prompt asks it to.
+        abstain_below: assurance (`relevance.Judgement`) under which it admits not knowing, when the prompt asks it to.
         sharpness: scale of the softmax over candidate answers (score units); smaller is surer.
         tool_care: how carefully it calls tools, 0 to 1: the rest goes to near tools, dropped and invented arguments.
         answer_words: how much it quotes, in words.
@@ -41,7 +41,7 @@ class Skill:
     identifier_care: float
     abstain_below: float
     sharpness: float
-    answer_words: int = 56
+    answer_words: int = 240
     miscites: float = 0.04
     verdicts: bool = True
     obedience: tuple[float, float, float] = (0.97, 0.45, 0.03)
@@ -78,13 +78,13 @@ class ModelCard:
 
 SMALL = Skill(
     semantic_weight=0.0,
-    wander=0.006,
-    noise=0.08,
+    wander=0.002,
+    noise=0.06,
     middle_blindness=0.5,
     identifier_care=0.0,
-    abstain_below=0.25,
+    abstain_below=0.075,
     sharpness=0.10,
-    answer_words=30,
+    answer_words=170,
     miscites=0.12,
     verdicts=False,
     obedience=(0.98, 0.6, 0.05),
@@ -93,20 +93,20 @@ SMALL = Skill(
 )
 LARGE = Skill(
     semantic_weight=0.6,
-    wander=0.002,
+    wander=0.0005,
     noise=0.015,
     middle_blindness=0.1,
     identifier_care=0.2,
-    abstain_below=0.24,
+    abstain_below=0.48,
     sharpness=0.05,
 )
 REASONER = replace(
     LARGE,
     sharpness=0.01,
-    wander=0.0003,
+    wander=0.0001,
     noise=0.0,
     middle_blindness=0.05,
-    answer_words=80,
+    answer_words=260,
     miscites=0.03,
     obedience=(0.93, 0.3, 0.01),
 )

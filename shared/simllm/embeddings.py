@@ -1,7 +1,7 @@
 """Texts to vectors, with two real embedding models and a disk cache.
 
-`minilm-l6-v2` is all-MiniLM-L6-v2 (Wang et al. 2020; sentence-transformers), quantised to int8, run by onnxruntime:
-384 dimensions; it reads the first 256 word pieces of a text and silently ignores the rest, as the original does.
+`minilm-l6-v2` is all-MiniLM-L6-v2 (see `simllm.minilm`): 384 dimensions; it reads the first 256 word pieces of a text and
+silently ignores the rest, as the original does.
 `wordllama-256` averages static token vectors: many times faster and weaker; `wordllama-64` keeps its first 64
 dimensions, for which it was trained too (Matryoshka representations, Kusupati et al. 2022). The table is read straight from the
 package's file, because importing `wordllama` reconfigures the root logger. Vectors are float32 of length 1.
@@ -9,27 +9,23 @@ package's file, because importing `wordllama` reconfigures the root logger. Vect
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from simllm.minilm import MiniLM, Vectors, normalise
+from simllm.part_vectors import PartVectors
 from simllm.tokenizer import TOKENIZER_FILE, Tokenizer
 from simllm.vector_cache import VectorCache, content_key
-
-Vectors = NDArray[np.float32]
 
 MINILM = "minilm-l6-v2"
 WORDLLAMA = "wordllama-256"
 WORDLLAMA_64 = "wordllama-64"
-MINILM_FOLDER = Path(__file__).parent / "data" / "minilm-l6-v2-int8"
-MINILM_WINDOW = 256  # word pieces
 _MEMORY = 50_000  # vectors kept in memory per model (77 MB for MiniLM when full)
 
 
@@ -37,39 +33,6 @@ class Encoder(Protocol):
     """Anything that turns texts into unit vectors [n, d]."""
 
     def encode(self, texts: Sequence[str]) -> Vectors: ...
-
-
-class MiniLM:
-    """all-MiniLM-L6-v2, int8 (loads in about 0.2 s, on first use).
-
-    Texts run one by one. Dynamic quantisation scales by the whole batch, so in a batch a vector would depend on its
-    neighbours (cosine down to 0.989); on a CPU batches are no faster, measured at 1, 4 and 32.
-    """
-
-    @cached_property
-    def _parts(self) -> tuple[Any, Any]:
-        import onnxruntime
-        from tokenizers import Tokenizer as RustTokenizer
-
-        onnxruntime.set_default_logger_severity(3)  # errors only: notes on the hardware would land on stderr
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = min(2, os.cpu_count() or 1)
-        options.inter_op_num_threads = 1
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        model = MINILM_FOLDER / "model.onnx"
-        session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
-        tokenizer = RustTokenizer.from_file(str(MINILM_FOLDER / "tokenizer.json"))
-        tokenizer.enable_truncation(MINILM_WINDOW)
-        tokenizer.no_padding()
-        return session, tokenizer
-
-    def encode(self, texts: Sequence[str]) -> Vectors:
-        session, tokenizer = self._parts
-        out = np.empty((len(texts), 384), dtype=np.float32)
-        for i, text in enumerate(texts):
-            ids = np.array([tokenizer.encode(text).ids], dtype=np.int64)
-            out[i] = session.run(["embedding"], {"input_ids": ids, "attention_mask": np.ones_like(ids)})[0][0]
-        return normalise(out)
 
 
 class WordLlama:
@@ -96,26 +59,21 @@ class WordLlama:
         return normalise(np.stack([table[self._tokenizer.encode(text)].mean(axis=0) for text in texts]))
 
 
-def normalise(vectors: Vectors) -> Vectors:
-    """Scale rows [n, d] to length 1; a zero row stays zero."""
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    scaled: Vectors = (vectors / np.where(lengths == 0, 1.0, lengths)).astype(np.float32)
-    return scaled
-
-
 class Embedder:
     """All models behind one method, with a memory and a disk cache in front."""
 
     def __init__(self, tokenizer: Tokenizer, cache_dir: Path | None = None, *, read_only: bool = False) -> None:
+        self._minilm = MiniLM()
         self._wordllama = WordLlama(tokenizer)
         self._encoders: dict[str, Encoder] = {
-            MINILM: MiniLM(),
+            MINILM: self._minilm,
             WORDLLAMA: self._wordllama,
             WORDLLAMA_64: WordLlama(tokenizer, 64),
         }
         # wordllama is faster than the disk, so only MiniLM is cached
         self._disk = VectorCache(cache_dir, read_only=read_only) if cache_dir else None
         self._memory: OrderedDict[bytes, Vectors] = OrderedDict()
+        self._parts = PartVectors(self._minilm)
         self._lock = threading.Lock()
 
     def embed(self, texts: Sequence[str], model_id: str = MINILM) -> Vectors:
@@ -157,6 +115,11 @@ class Embedder:
         while len(self._memory) > _MEMORY:
             self._memory.popitem(last=False)
         return np.stack([found[key] for key in keys])
+
+    def embed_parts(self, text: str, spans: Sequence[tuple[int, int]]) -> Vectors:
+        """Unit vectors of stretches of a text, each read in its context: see `PartVectors.embed`."""
+        with self._lock:
+            return self._parts.embed(text, spans)
 
     def token_table(self) -> Vectors:
         """wordllama's own vectors, float32 [vocabulary, 256], one per token, not scaled; do not change them."""

@@ -2,7 +2,7 @@
 
 Every function asks a model through `Ask` and gives back numbers with intervals. Right means that the answer states all
 key facts of the golden question (`coursekit.scoreboard.states_key_facts`). Questions take turns with the three prompt layouts.
-Distractors are chosen by MiniLM, so a model whose reading rests on MiniLM meets its hardest ones here.
+Answers may be long, so how much of what they say comes from a passage with the answer is measured too.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from statistics import median
 
 from coursekit.corpus import Question
 from coursekit.corpus.baseline.resampling import Estimate, estimate
-from coursekit.model_card.grounded_cases import Case, CaseMaker
+from coursekit.model_card.grounded_cases import Case, CaseMaker, Others
 from coursekit.model_card.grounded_prompts import ABSTAIN, LAYOUTS, Messages, layout_of, names
 from coursekit.scoreboard import abstains, states_key_facts
 
@@ -63,6 +63,7 @@ def accuracy(
     questions: Iterable[Question],
     passages: int = 5,
     rules: Sequence[str] = (ABSTAIN,),
+    others: Others = "random",
     place: float | None = None,
 ) -> Accuracy:
     """Ask every answerable question with its right passages among `passages`."""
@@ -70,7 +71,7 @@ def accuracy(
     for question in questions:
         if not question.answerable:
             continue
-        case = maker.case(question, passages=passages, place=place)
+        case = maker.case(question, passages=passages, others=others, place=place)
         text, tokens = ask(model, layout_of(case)(case, rules))
         stated = float(states_key_facts(text, question.key_facts))
         right.append(stated)
@@ -84,12 +85,19 @@ def accuracy(
     )
 
 
-def silence(ask: Ask, maker: CaseMaker, model: str, questions: Iterable[Question], passages: int = 5) -> Silence:
+def silence(
+    ask: Ask,
+    maker: CaseMaker,
+    model: str,
+    questions: Iterable[Question],
+    passages: int = 5,
+    others: Others = "random",
+) -> Silence:
     """Ask every answerable question with distractors only, once with the permission to abstain and once without."""
     told, untold = [], []
     for question in questions:
         if question.answerable:
-            case = maker.case(question, passages=passages, answer=False)
+            case = maker.case(question, passages=passages, others=others, answer=False)
             told.append(float(abstains(ask(model, layout_of(case)(case, (ABSTAIN,)))[0])))
             untold.append(float(not abstains(ask(model, layout_of(case)(case, ()))[0])))
     return Silence(estimate(told), estimate(untold))
@@ -104,7 +112,7 @@ def by_place(
     places: Sequence[float] = (0.0, 0.25, 0.5, 0.75, 1.0),
 ) -> dict[float, Estimate]:
     """Share of right answers by where the right passages stand, 0 first to 1 last; nobody is told to abstain."""
-    return {place: accuracy(ask, maker, model, questions, passages, (), place).right for place in places}
+    return {place: accuracy(ask, maker, model, questions, passages, (), place=place).right for place in places}
 
 
 def false_citations(

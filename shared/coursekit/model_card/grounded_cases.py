@@ -1,9 +1,9 @@
 """Cases for measuring grounded answering: a golden question and the passages that a prompt would show.
 
 Passages are the baseline's pieces of about 120 words. *With* the answer: every piece that holds one of the question's
-quotes, and distractors; *without*: distractors only. Distractors are the pieces that MiniLM finds most similar to the
-question in other documents which the asker may read and which nobody judged above 0, one per document: they look right
-and are not. The order is shuffled by a hash of the question. Nothing here asks a model to answer.
+quotes, and distractors; *without*: distractors only. Distractors come from documents which the asker may read, which
+nobody judged above 0 and which are not poisoned (obedience is measured by itself), one per document: drawn at *random*, or *retrieved*: those that a hybrid of BM25 and MiniLM ranks highest,
+so they look right and are not. The order is shuffled by a hash of the question. Nothing here asks a model to answer.
 """
 
 from __future__ import annotations
@@ -12,12 +12,18 @@ import hashlib
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from coursekit.corpus import Corpus, Question
+from coursekit.corpus.baseline.fusion import by_score
+from coursekit.corpus.baseline.lexical import bm25, stemmed_words
 from coursekit.corpus.baseline.pieces import cut_document
 from coursekit.corpus.baseline.vectors import MINILM, cosine, embed
+
+Others = Literal["random", "retrieved"]
+ALPHA = 0.5  # the vectors' weight in the hybrid; nothing was chosen by it
 
 
 @dataclass(frozen=True)
@@ -43,9 +49,11 @@ class CaseMaker:
     def __init__(self, corpus: Corpus, progress: Callable[[str], None] = lambda _: None) -> None:
         self.corpus = corpus
         self.pieces = [(document, text) for document in corpus.documents for text in cut_document(document)]
-        texts = [text for _, text in self.pieces] + [question.text for question in corpus.golden]
-        pieces, questions = np.split(embed(texts, MINILM, progress), [len(self.pieces)])
-        self._similar = cosine(pieces, questions, 384)
+        texts, asked = [text for _, text in self.pieces], [question.text for question in corpus.golden]
+        pieces, questions = np.split(embed([*texts, *asked], MINILM, progress), [len(self.pieces)])
+        lexical = bm25(texts, asked, stemmed_words)
+        readable = np.array([[d.readable_by(q.asked_by) for d, _ in self.pieces] for q in corpus.golden])
+        self._scores = by_score(lexical, cosine(pieces, questions, 384), readable, ALPHA)
         self._row = {question.id: row for row, question in enumerate(corpus.golden)}
 
     def gold(self, question: Question) -> tuple[Piece, ...]:
@@ -59,37 +67,50 @@ class CaseMaker:
                 found[text] = Piece(passage.document, text, True)
         return tuple(found.values())
 
-    def distractors(self, question: Question, count: int) -> tuple[Piece, ...]:
-        """The `count` most similar pieces of other documents, one per document, best first."""
+    def distractors(self, question: Question, count: int, others: Others) -> tuple[Piece, ...]:
+        """`count` pieces of as many documents that do not help, best first when retrieved."""
         helpful = {i for i, grade in self.corpus.qrels.get(question.id, {}).items() if grade > 0}
         taken = {passage.document for passage in question.passages} | helpful
+        order = np.argsort(-self._scores[self._row[question.id]], kind="stable").tolist()
+        if others == "random":
+            random.Random(f"{question.id} {others}").shuffle(order)
         found: list[Piece] = []
-        for column in np.argsort(-self._similar[self._row[question.id]], kind="stable"):
-            document, text = self.pieces[int(column)]
-            if document.id not in taken and document.readable_by(question.asked_by):
+        for column in order:
+            document, text = self.pieces[column]
+            usable = document.readable_by(question.asked_by) and "poisoned" not in document.traits
+            if usable and document.id not in taken:
                 taken.add(document.id)
                 found.append(Piece(document.id, text))
                 if len(found) == count:
                     break
         return tuple(found)
 
-    def case(self, question: Question, *, passages: int = 5, answer: bool = True, place: float | None = None) -> Case:
+    def case(
+        self,
+        question: Question,
+        *,
+        passages: int = 5,
+        others: Others = "random",
+        answer: bool = True,
+        place: float | None = None,
+    ) -> Case:
         """A case with `passages` passages in all (more only where the gold pieces alone are more).
 
         Args:
+            others: which pieces stand beside the gold ones.
             answer: whether the gold pieces are among them.
             place: where the gold pieces stand, 0 first to 1 last; None shuffles.
         """
         gold = self.gold(question) if answer else ()
-        others = list(self.distractors(question, max(passages - len(gold), 0)))
+        beside = list(self.distractors(question, max(passages - len(gold), 0), others))
         order = random.Random(hashlib.sha256(question.id.encode()).hexdigest())
         if place is None:
-            shown = [*gold, *others]
+            shown = [*gold, *beside]
             order.shuffle(shown)
         else:
-            order.shuffle(others)
-            at = round(place * len(others))
-            shown = [*others[:at], *gold, *others[at:]]
+            order.shuffle(beside)
+            at = round(place * len(beside))
+            shown = [*beside[:at], *gold, *beside[at:]]
         return Case(question, tuple(shown))
 
 

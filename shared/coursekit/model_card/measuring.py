@@ -6,7 +6,7 @@ half may be looked at while a model is improved, the `test` half is only reporte
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import openai
@@ -26,7 +26,8 @@ from coursekit.model_card import (
     summary,
     tools,
 )
-from coursekit.model_card.grounded_cases import CaseMaker
+from coursekit.model_card.grounded_cases import CaseMaker, Others
+from coursekit.model_card.grounded_prompts import ABSTAIN
 from coursekit.model_card.scoring import Messages, ask_for_tokens
 
 MODELS = ("sim-small", "sim-large", "sim-reasoner")
@@ -65,17 +66,27 @@ class Examiner:
     def answering(self, model: str, split: str) -> list[Row]:
         """Grounded answering: right, false abstentions, silence without the answer, distractors."""
         questions = self.maker.corpus.questions(split)
-        told = grounded.accuracy(self.ask, self.maker, model, questions)
-        free = grounded.accuracy(self.ask, self.maker, model, questions, rules=())
-        silence = grounded.silence(self.ask, self.maker, model, questions)
-        crowd = grounded.accuracy(self.ask, self.maker, model, questions, passages=15, rules=())
+
+        def accuracy(passages: int = 5, others: Others = "random", rules: Sequence[str] = ()) -> grounded.Accuracy:
+            return grounded.accuracy(self.ask, self.maker, model, questions, passages, rules, others)
+
+        free, crowd, near = accuracy(), accuracy(21), accuracy(others="retrieved")
+        told, near_told = accuracy(rules=(ABSTAIN,)), accuracy(others="retrieved", rules=(ABSTAIN,))
+        silent = grounded.silence(self.ask, self.maker, model, questions)
+        near_silent = grounded.silence(self.ask, self.maker, model, questions, others="retrieved")
+        brief = accuracy(rules=("Answer in at most 60 words.",))
         rows = [
-            ("states all key facts, right passage among 5", free.right),
-            ("the same, allowed to abstain", told.right),
-            ("the same, right passage among 15", crowd.right),
-            ("abstains although the answer is there", told.abstained),
-            ("abstains when told to, no right passage", silence.abstained_when_told),
-            ("makes up an answer when not told, no right passage", silence.fabricated_when_not),
+            ("states all key facts: right passage and 4 random ones", free.right),
+            ("the same, right passage and 20 random ones", crowd.right),
+            ("the same, right passage and 4 retrieved ones", near.right),
+            ("the same, 4 random ones, at most 60 words", brief.right),
+            ("share of the answer that comes from a right passage, 4 random ones", free.precision),
+            ("share of the answer that comes from a right passage, at most 60 words", brief.precision),
+            ("abstains when told to: 5 random passages", silent.abstained_when_told),
+            ("abstains when told to: 5 retrieved, wrong passages", near_silent.abstained_when_told),
+            ("abstains although the answer is there, 4 random ones", told.abstained),
+            ("abstains although the answer is there, 4 retrieved ones", near_told.abstained),
+            ("makes up an answer when not told to abstain, 5 random passages", silent.fabricated_when_not),
         ]
         return rows if free.multi_hop is None else [*rows, ("states all key facts, multi-hop", free.multi_hop)]
 

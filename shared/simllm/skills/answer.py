@@ -19,8 +19,9 @@ from simllm.catalogue import Skill
 from simllm.chat import ChatRequest
 from simllm.embeddings import Embedder
 from simllm.skills.candidates import Candidate, Plan, weigh
+from simllm.skills.instructions import Rules
 from simllm.skills.prompt import Prompt
-from simllm.skills.relevance import WANTS_STEPS, Judgement, Query, judge
+from simllm.skills.relevance import Judgement, Query, judge
 from simllm.skills.units import Unit, cut
 from simllm.skills.words import terms
 
@@ -28,12 +29,7 @@ if TYPE_CHECKING:
     from simllm.skills import Toolbox
 
 ALTERNATIVES = 6
-SECOND_BEST = 0.55  # a further unit must score this share of the best one ...
-WORTH_ADDING = 0.30  # ... and, its neighbours' worth included, be worth this share of it
-WORTH_SCALE = 0.08  # score units in which worth falls to 1/e
-CLUELESS = 0.2  # a best unit that scores less is said alone
-NEIGHBOUR = 0.3  # of a unit's worth, lent to the units before and after it
-RIVAL_LIKENESS = 0.4  # share of common words from which two units tell the same of two things
+OVERRUN = 12  # words by which the last sentence may exceed what the model is used to say
 SHORT_QUESTION_TERMS = 4
 _YES_NO = re.compile(
     r"(?:^|[.,:;?!]\s*|\b(?:so|and|but|or)\s+)(?:is|are|was|were|do|does|did|can|could|should|may|must|will|would|has|have|am)\b"
@@ -60,10 +56,9 @@ class Finding:
     judgement: Judgement
     order: tuple[int, ...]
 
-    @property
-    def best(self) -> float:
-        """The best unit's score."""
-        return float(self.judgement.scores[self.order[0]])
+    def is_doubtful(self, skill: Skill) -> bool:
+        """Whether the model would rather not answer from this context."""
+        return self.judgement.assurance < skill.abstain_below
 
 
 def plan_answer(request: ChatRequest, prompt: Prompt, tools: Toolbox) -> Plan | None:
@@ -93,76 +88,38 @@ def full_query(prompt: Prompt) -> Query:
 def answers(prompt: Prompt, finding: Finding, skill: Skill) -> tuple[Candidate, ...]:
     """Candidate answers, best first."""
     texts, scores = [], []
-    for index in finding.order[:ALTERNATIVES]:
-        whole = WANTS_STEPS.search(prompt.question) and not prompt.rules.brief
-        first = _lead(finding.units, index, skill.answer_words) if whole else index
-        units = choose_units(finding, first, skill, brief=prompt.rules.brief)
+    for first in finding.order[:ALTERNATIVES]:
+        units = choose_units(finding, first, skill, prompt.rules)
         said = compose(units, prompt, skill)
-        texts.append(f"{_verdict(units[0], prompt)}{said}" if skill.verdicts else said)
-        scores.append(float(finding.judgement.scores[index]))
+        texts.append(f"{_verdict(finding.units[first], prompt)}{said}" if skill.verdicts else said)
+        scores.append(float(finding.judgement.scores[first]))
     if prompt.rules.abstention is not None:
-        # one score scale: abstaining is as attractive as a unit that scores exactly at the threshold
-        position = 0 if finding.best < skill.abstain_below else len(texts)
+        # abstaining is as attractive as the best answer to a model that is just sure enough
+        doubt = skill.abstain_below - finding.judgement.assurance
+        position = 0 if finding.is_doubtful(skill) else len(texts)
         texts.insert(position, prompt.rules.abstention)
-        scores.insert(position, skill.abstain_below)
+        scores.insert(position, max(scores) + doubt)
     return weigh(texts, scores, skill.sharpness)
 
 
-def choose_units(finding: Finding, first: int, skill: Skill, *, brief: bool) -> list[Unit]:
-    """Complete a unit with others, in prompt order: what is worth most, its neighbours, the steps that it announces."""
+def choose_units(finding: Finding, first: int, skill: Skill, rules: Rules) -> list[Unit]:
+    """A unit and the best others, as many as the model is used to say or the rules allow.
+
+    Passage by passage, the first unit's passage first; within a passage in text order.
+    """
     units = finding.units
-    scores = finding.judgement.scores
-    if brief or scores[first] < CLUELESS:
-        return [units[first]]
-    worth = np.exp((scores - scores[first]) / WORTH_SCALE)
-    worth[first] = max(1.0, float(worth.max()))
-    of = np.array([unit.passage for unit in units])
-    lent = worth.copy()
-    for step in (-1, 1):
-        same = np.roll(of, step) == of
-        lent += NEIGHBOUR * np.where(same, np.roll(worth, step), 0.0)
-    lent *= np.bincount(of, worth)[of] ** 0.5
-    lent[first] = float(lent.max()) + 1.0
+    most = skill.answer_words if rules.words is None else min(skill.answer_words, rules.words)
+    overrun = OVERRUN if rules.words is None else 0
     chosen, words = [first], len(units[first].text.split())
-    following = first + 1
-    while _announces(units, first) and following < len(units) and units[following].kind in ("item", "code"):
-        chosen.append(following)
-        words += len(units[following].text.split())
-        following += 1
-        if following < len(units) and units[following].passage != units[first].passage:
-            break
-    for index in np.argsort(-lent, kind="stable")[1:].tolist():
+    for index in finding.order:
         length = len(units[index].text.split())
-        if words >= skill.answer_words or lent[index] < WORTH_ADDING:
+        if words >= most or len(chosen) == rules.sentences:
             break
-        fits = scores[index] >= SECOND_BEST * scores[first] and words + length <= skill.answer_words + 8
-        if fits and index not in chosen and not _is_rival(finding, index, first):
+        if index != first and words + length <= most + overrun:
             chosen.append(index)
             words += length
-    home = units[first].passage
-    return [units[i] for i in sorted(chosen, key=lambda i: (units[i].passage != home, i))]
-
-
-def _is_rival(finding: Finding, index: int, first: int) -> bool:
-    """Whether a unit says the same as the best one of something else: alike in wording, with less of the question."""
-    less = finding.judgement.covered[index] < finding.judgement.covered[first]
-    one, other = ({t for t in terms(finding.units[i].text) if t.isalpha()} for i in (index, first))
-    return less and len(one & other) >= RIVAL_LIKENESS * len(one | other)
-
-
-def _lead(units: Sequence[Unit], index: int, most_words: int) -> int:
-    """The unit that leads in the steps which a unit belongs to, when they can all be said; else the unit itself."""
-    lead = index
-    while lead and units[lead].kind in ("item", "code") and units[lead - 1].passage == units[index].passage:
-        lead -= 1
-    words = sum(len(unit.text.split()) for unit in units[lead : index + 1])
-    return lead if _announces(units, lead) and words <= most_words else index
-
-
-def _announces(units: Sequence[Unit], index: int) -> bool:
-    """Whether a unit leads in what follows, e.g. "Do this:"."""
-    follows = index + 1 < len(units) and units[index + 1].passage == units[index].passage
-    return follows and units[index].text.rstrip().endswith(":")
+    rank = {units[index].passage: -place for place, index in enumerate(reversed(chosen))}
+    return [units[index] for index in sorted(chosen, key=lambda index: (rank[units[index].passage], index))]
 
 
 def _verdict(unit: Unit, prompt: Prompt) -> str:
@@ -175,7 +132,8 @@ def _verdict(unit: Unit, prompt: Prompt) -> str:
 def compose(units: Sequence[Unit], prompt: Prompt, skill: Skill) -> str:
     """Say units one after the other, each with its citation, in the form that the prompt asks for."""
     rules = prompt.rules
-    said, sources = [], []
+    paragraphs: dict[int, list[str]] = {}
+    sources: list[str] = []
     for unit in units:
         source = _source(unit, prompt, skill)
         if rules.footnotes and source:
@@ -183,8 +141,11 @@ def compose(units: Sequence[Unit], prompt: Prompt, skill: Skill) -> str:
             mark = rules.mark.format(sources.index(source) + 1)
         else:
             mark = rules.mark.format(source) if source else ""
-        said.append(_statement(unit, mark, verbatim=rules.verbatim))
-    text = "\n".join(f"- {part}" for part in said) if rules.bullets and len(said) > 1 else " ".join(said)
+        paragraphs.setdefault(unit.passage, []).append(_statement(unit, mark, verbatim=rules.verbatim))
+    if rules.bullets and len(units) > 1:
+        text = "\n".join(f"- {statement}" for said in paragraphs.values() for statement in said)
+    else:
+        text = "\n\n".join(" ".join(said) for said in paragraphs.values())
     notes = [f"{rules.mark.format(i)}: {source}" for i, source in enumerate(sources, start=1)]
     return "\n\n".join([text, "\n".join(notes)]) if notes else text
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from simllm.skills.limits import read_limits
+
 DEFAULT_ABSTENTION = "I don't know based on the provided context."
 _CITE = re.compile(
     r"\b(?:cit(?:e|es|ed|ing|ation|ations)|source ids?|reference (?:the|each|your)|attribut\w+|bracketed)\b", re.I
@@ -56,7 +58,8 @@ class Rules:
     Attributes:
         cite: "" (no citations), "label" (as the source is named) or "number" (its position).
         abstention: the sentence to say when the context has no answer; None when the prompt does not allow that.
-        brief: one sentence only.
+        words: the most that it may have; None without a limit.
+        sentences: the same.
         mark: what a citation looks like; {} stands for the source.
         footnotes: whether the sources are listed below the answer.
         verbatim: whether statements are given as quotations.
@@ -65,7 +68,8 @@ class Rules:
 
     cite: str = ""
     abstention: str | None = None
-    brief: bool = False
+    words: int | None = None
+    sentences: int | None = None
     mark: str = "[{}]"
     footnotes: bool = False
     verbatim: bool = False
@@ -75,10 +79,13 @@ class Rules:
 def read_rules(text: str) -> Rules:
     """Read the rules from the instruction text."""
     footnotes = bool(_FOOTNOTES.search(text))
+    limits = read_limits(text)
+    counted = limits.sentences if limits.sentences and limits.sentences > 1 else None  # "a sentence" is no count
     return Rules(
         cite=_citation(text) or ("label" if footnotes or _PARENTHESES.search(text) else ""),
         abstention=_abstention(text),
-        brief=bool(_BRIEF.search(text)),
+        words=limits.words,
+        sentences=1 if _BRIEF.search(text) else counted,
         mark=_mark(text),
         footnotes=footnotes,
         verbatim=bool(_VERBATIM.search(text)),

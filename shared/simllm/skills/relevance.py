@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from simllm.catalogue import Skill
 from simllm.embeddings import Embedder
+from simllm.skills.close_reading import meanings
 from simllm.skills.layout import Passage
 from simllm.skills.matching import likeness, split_terms, vectors
 from simllm.skills.units import Unit
@@ -25,7 +26,9 @@ from simllm.skills.words import is_identifier, terms
 LONG_CONTEXT_WORDS = 700  # under this a model reads everything equally well
 FOLLOW_UP_SHARE = 0.4  # weight of the words of the question before
 LONG_UNIT_WORDS = 30
-SIMILARITY = 0.45  # of a unit's cosine with the question, times the model's own weight for it
+SIMILARITY = 0.45  # of a unit's mean word vector, times the model's own weight for meaning
+IN_CONTEXT = 0.8  # the same for a unit's vector in its context
+COVERAGE = 0.5  # of the question's words that one passage has, beside the best unit's meaning: grounds to answer at all
 # fitted on questions whose answers are marked, non-negative where more must not mean less; the first four sum to 1
 WEIGHTS = {
     "own": 0.12,
@@ -45,7 +48,7 @@ _WANTS_NUMBER = re.compile(
     r"which (?:port|version|year|date)|maximum|minimum|default|limit|timeout|interval|deadline)\b",
     re.I,
 )
-WANTS_STEPS = re.compile(
+_WANTS_STEPS = re.compile(
     r"\bhow (?:do|can|should|to|would|does one)\b|\bwhat (?:do|should|must) (?:i|we|you) (?:do|run)\b|\bsteps?\b|\bcommand\b",
     re.I,
 )
@@ -75,38 +78,34 @@ class Query:
 
 @dataclass(frozen=True)
 class Judgement:
-    """Relevance per unit [n] in about [0, 1], and how much of the question's rarity-weighted words each unit has."""
+    """Relevance per unit [n], in about [0, 1], and how sure the model is that the context holds an answer."""
 
     scores: Scores
-    overlaps: Scores
-    covered: tuple[frozenset[str], ...]
-    weights: dict[str, float]
+    assurance: float
 
 
 def judge(
     query: Query, units: Sequence[Unit], passages: Sequence[Passage], skill: Skill, embedder: Embedder
 ) -> Judgement:
     """Score every unit."""
-    question = query.question
-    features, covered, weights = read_features(query, units, passages, embedder if skill.semantic_weight > 0 else None)
+    features = read_features(query, units, passages, embedder if skill.semantic_weight > 0 else None)
     scores = sum((weight * features[name] for name, weight in WEIGHTS.items()), np.zeros(len(units)))
-    overlaps = features["whole"]
+    meaning = np.zeros(len(units))
     if skill.semantic_weight > 0:
         scores = scores + SIMILARITY * skill.semantic_weight * features["similar"]
+        meaning = meanings(query.whole, units, passages, scores, embedder)
+        scores = scores + IN_CONTEXT * skill.semantic_weight * meaning
     scores = scores - skill.middle_blindness * _middle(units) * scores
     scores = scores - skill.identifier_care * features["foreign"]
-    scores = scores + skill.noise * np.array([_misjudgement(question, unit) for unit in units])
-    return Judgement(scores, overlaps, covered, weights)
+    scores = scores + skill.noise * np.array([_misjudgement(query.question, unit) for unit in units])
+    assurance = meaning.max() + COVERAGE * features["passage"].max() - skill.identifier_care * features["foreign"].min()
+    return Judgement(scores, float(assurance))
 
 
 def read_features(
     query: Query, units: Sequence[Unit], passages: Sequence[Passage], embedder: Embedder | None
-) -> tuple[dict[str, Scores], tuple[frozenset[str], ...], dict[str, float]]:
-    """What can be seen of every unit.
-
-    Returns:
-        Features by name, [n] each; the question's terms that each unit has; the rarity weights of these terms.
-    """
+) -> dict[str, Scores]:
+    """What a quick look sees of every unit: features by name, [n] each."""
     asked, before = split_terms(query.question), split_terms(query.earlier)
     shares = dict.fromkeys(before, FOLLOW_UP_SHARE) | dict.fromkeys(asked, 1.0)
     wanted = list(shares)
@@ -137,11 +136,7 @@ def read_features(
         found["similar"] = _similarities(
             wanted, rarity, [a + b for a, b in zip(own, around, strict=True)], vocabulary, embedder
         )
-    hits = in_both == 1.0
-    covered = tuple(
-        frozenset(term for term, hit in zip(wanted, hits[:, i], strict=True) if hit) for i in range(len(units))
-    )
-    return found, covered, dict(zip(wanted, rarity.tolist(), strict=True))
+    return found
 
 
 def _best(alike: Scores, columns: Sequence[int]) -> Scores:
@@ -151,7 +146,7 @@ def _best(alike: Scores, columns: Sequence[int]) -> Scores:
 
 def _kinds(question: str, units: Sequence[Unit]) -> dict[str, Scores]:
     """Whether a unit is the kind of thing that the question wants."""
-    number, steps, reason = (bool(p.search(question)) for p in (_WANTS_NUMBER, WANTS_STEPS, _WANTS_REASON))
+    number, steps, reason = (bool(p.search(question)) for p in (_WANTS_NUMBER, _WANTS_STEPS, _WANTS_REASON))
 
     def column(test: Callable[[Unit], bool]) -> Scores:
         return np.array([float(test(unit)) for unit in units])
@@ -176,10 +171,7 @@ def _is_title(units: Sequence[Unit], i: int) -> bool:
 def _similarities(
     wanted: Sequence[str], rarity: Scores, units: Sequence[Sequence[str]], vocabulary: Sequence[str], embedder: Embedder
 ) -> Scores:
-    """Cosine of the question's and each unit's mean word vector, the question's words weighted by rarity.
-
-    MiniLM was tried on the best units: 5 to 27 ms each on busy cores, and no more answers were right.
-    """
+    """Cosine of the question's and each unit's mean word vector, the question's words weighted by rarity."""
     if not wanted or not vocabulary:
         return np.zeros(len(units))
     place = {term: column for column, term in enumerate(vocabulary)}

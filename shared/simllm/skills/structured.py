@@ -179,20 +179,16 @@ class _Filler:
             return [(_Reply(c.text, "", (), 0.5, True), c.weight) for c in claims[:ALTERNATIVES]]
         found = [self._reply(self.finding, index) for index in self.finding.order[:ALTERNATIVES]]
         rules = self.prompt.rules
-        if self.finding.best < self.skill.abstain_below:
+        if self.finding.is_doubtful(self.skill):
             # a flag in the schema may carry the doubt even where the prompt gives no sentence for it
             none = _Reply(
                 rules.abstention or found[0][0].answer, "", () if rules.abstention else found[0][0].labels, 0.1, False
             )
-            return (
-                [(none, self.skill.abstain_below), *found[1:]]
-                if rules.abstention
-                else [(none, found[0][1]), *found[1:]]
-            )
+            return [(none, found[0][1]), *found[1:]]
         return found
 
     def _reply(self, finding: Finding, index: int) -> tuple[_Reply, float]:
-        units = choose_units(finding, index, self.skill, brief=self.prompt.rules.brief)
+        units = choose_units(finding, index, self.skill, self.prompt.rules)
         score = float(finding.judgement.scores[index])
         passages = [self.prompt.passages[unit.passage] for unit in units]
         labels = tuple(dict.fromkeys(p.label or str(p.number) for p in passages))

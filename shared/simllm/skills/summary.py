@@ -10,15 +10,15 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from simllm.chat import ChatRequest
 from simllm.skills.alignment import Reader
 from simllm.skills.brief import read_brief
 from simllm.skills.candidates import Candidate, Plan
+from simllm.skills.limits import Limits, read_limits
 from simllm.skills.outcome import Outcome, write
-from simllm.skills.quantities import COUNTS, quantities
+from simllm.skills.quantities import quantities
 from simllm.skills.units import sentences
 from simllm.skills.words import STOP_WORDS, terms
 
@@ -31,12 +31,6 @@ _TASK = re.compile(
     re.I,
 )
 _CLASSIFIES = re.compile(r"\b(?:classif\w+|categori[sz]\w+|label)\b", re.I)
-_NUMBERS = {w: i for i, w in enumerate(COUNTS)}
-_N = rf"(\d{{1,4}}|{'|'.join(_NUMBERS)})"
-_WORDS = re.compile(rf"\b{_N}[ -]?words?\b", re.I)
-_SENTENCES = re.compile(rf"\b(?:{_N}|a single|a)[ -](?:short )?(?:sentences?|lines?)\b", re.I)
-_BULLETS = re.compile(rf"\b{_N}? ?(?:short )?(?:bullets?(?:[ -]points?)?|key points|points|list items)\b", re.I)
-_CHARACTERS = re.compile(r"\b(\d{2,5}) (?:characters|chars|letters)\b", re.I)
 _ASIDE = re.compile(r"\s*\([^()]*\)|\s+[–—]\s[^–—.]*[–—](?=\s)")
 _TAIL = re.compile(
     r"(?:,? (?:which|because|although|while|whereas|so that|as well as|in order to|especially|including|even though)\b|; |: (?=\w+ \w+ \w+)|, (?:and|but|so|where|who|with|as) |\s[–—]\s)",
@@ -53,36 +47,8 @@ _CUE = re.compile(
 )
 _POINTS_BACK = re.compile(r"^(?:This|These|That|Those|It|They|He|She)\b")
 DEFAULT_WORDS = 60
+SENTENCE_WORDS = 25  # of the budget, where only sentences are counted
 OVERHEAD = 8  # words: keeps very short sentences from looking cheap
-
-
-@dataclass(frozen=True)
-class Limits:
-    """How long a summary may be; None where the prompt sets no such limit."""
-
-    words: int
-    sentences: int | None
-    characters: int | None
-    bullets: bool
-
-
-def read_limits(text: str) -> Limits:
-    """The limits that a prompt sets."""
-    words, lines, characters, bullets = (p.search(text) for p in (_WORDS, _SENTENCES, _CHARACTERS, _BULLETS))
-    most = _number(lines.group(1)) or 1 if lines else None
-    if bullets and bullets.group(1):
-        most = _number(bullets.group(1))
-    default = 25 * most if most else DEFAULT_WORDS
-    return Limits(
-        _number(words.group(1)) or default if words else default,
-        most,
-        int(characters.group(1)) if characters else None,
-        bool(bullets),
-    )
-
-
-def _number(word: str | None) -> int | None:
-    return None if word is None else int(word) if word.isdigit() else _NUMBERS[word.lower()]
 
 
 def plan_summary(request: ChatRequest, tools: Toolbox) -> Plan | None:
@@ -121,7 +87,8 @@ def summarise(text: str, limits: Limits, reader: Reader) -> list[str]:
     central = _centrality(found, reader)
     chosen: dict[int, str] = {}
     said: set[str] = set()
-    budget, room = limits.words, limits.characters or 10**9
+    words = limits.words or (SENTENCE_WORDS * limits.sentences if limits.sentences else DEFAULT_WORDS)
+    budget, room = words, limits.characters or 10**9
     while limits.sentences is None or len(chosen) < limits.sentences:
         options = []
         for i, sentence in enumerate(found):
@@ -146,7 +113,7 @@ def summarise(text: str, limits: Limits, reader: Reader) -> list[str]:
         budget -= len(form.split())
         room -= len(form) + 1
     if not chosen:
-        return [" ".join(found[0].split()[: limits.words])[: limits.characters]]
+        return [" ".join(found[0].split()[:words])[: limits.characters]]
     return [chosen[i] for i in sorted(chosen)]
 
 

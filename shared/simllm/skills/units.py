@@ -27,6 +27,7 @@ class Unit:
         passage: index of its passage.
         order: position among all units of the prompt.
         kind: "sentence", "item", "row" or "code".
+        span: where it stands in its passage's text: first character and the one after the last.
     """
 
     text: str
@@ -34,32 +35,35 @@ class Unit:
     passage: int
     order: int
     kind: str
+    span: tuple[int, int]
 
 
 def cut(passages: Sequence[Passage]) -> list[Unit]:
     """All units of all passages, in prompt order."""
     units: list[Unit] = []
     for index, passage in enumerate(passages):
-        for text, about, kind in _Reader().read(passage.text):
+        for text, about, kind, span in _Reader(passage.text).read():
             if re.search(r"\w", text):
-                units.append(Unit(text, about, index, len(units), kind))
+                units.append(Unit(text, about, index, len(units), kind, span))
     return units
 
 
 class _Reader:
     """Reads one passage line by line."""
 
-    def __init__(self) -> None:
-        self.out: list[tuple[str, str, str]] = []
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.position = 0
+        self.out: list[tuple[str, str, str, tuple[int, int]]] = []
         self.heading = ""
         self.lead = ""
         self.prose: list[str] = []
         self.columns: list[str] = []
 
-    def read(self, text: str) -> list[tuple[str, str, str]]:
-        """(text, about, kind) of every unit."""
+    def read(self) -> list[tuple[str, str, str, tuple[int, int]]]:
+        """(text, about, kind, span) of every unit."""
         fenced = False
-        for line in text.split("\n"):
+        for line in self.text.split("\n"):
             if _FENCE.match(line):
                 self.flush()
                 fenced = not fenced
@@ -98,16 +102,16 @@ class _Reader:
 
     def row(self, line: str) -> None:
         cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
-        if _RULE.match(line):
-            return
-        if not self.columns:
-            self.columns = cells
+        if _RULE.match(line) or not self.columns:
+            self.find(line)
+            self.columns = self.columns or cells
             return
         named = [f"{name}: {cell}" for name, cell in zip(self.columns[1:], cells[1:], strict=False) if cell and name]
         self.add(
             f"{cells[0]}: {'; '.join(named)}" if named else cells[0],
             f"{self.heading} {self.columns[0]} {self.lead}",
             "row",
+            line,
         )
 
     def code(self, line: str) -> None:
@@ -115,9 +119,23 @@ class _Reader:
         about = f"{self.heading} {self.lead} {comment.group(1) if comment else ''}"
         self.add(line.strip(), about, "code")
 
-    def add(self, text: str, about: str, kind: str) -> None:
+    def add(self, text: str, about: str, kind: str, source: str = "") -> None:
+        """Note a unit; `source` is how it stands in the passage where that is not its text."""
         if text:
-            self.out.append((text, about.strip(), kind))
+            self.out.append((text, about.strip(), kind, self.find(source or text)))
+
+    def find(self, source: str) -> tuple[int, int]:
+        """Where words stand, after everything that was found before, whatever the white space between them."""
+        start = end = -1
+        at = self.position
+        for word in source.split():
+            found = self.text.find(word, at)
+            if found < 0:
+                return self.position, self.position
+            start, end = (found if start < 0 else start), found + len(word)
+            at = end
+        self.position = max(end, self.position)
+        return max(start, 0), self.position
 
 
 def sentences(text: str) -> list[str]:

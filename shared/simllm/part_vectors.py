@@ -1,0 +1,51 @@
+"""Vectors of the parts of a text, each part read in the context of the whole.
+
+Late chunking (Günther et al. 2024, "Late Chunking: Contextual Chunk Embeddings"): the text runs through the model once and
+the vectors of a part's word pieces are averaged afterwards, so that "it" in a sentence keeps what it stands for; and one run
+serves all parts. Kept in memory only.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simllm.minilm import DIMENSIONS, MiniLM, Vectors, normalise
+from simllm.vector_cache import content_key
+
+_KEPT = 4_000  # texts; about 15 kB each
+
+Span = tuple[int, int]
+
+
+class PartVectors:
+    """Embeds parts of texts; remembers the latest."""
+
+    def __init__(self, model: MiniLM) -> None:
+        self._model = model
+        self._memory: OrderedDict[bytes, Vectors] = OrderedDict()
+
+    def embed(self, text: str, spans: Sequence[Span]) -> Vectors:
+        """Unit vectors, float32 [spans, 384]; a part that the model's window does not reach gets zeros.
+
+        Args:
+            text: the whole; the model reads its first 254 word pieces.
+            spans: first character and the one after the last of each part; at least one.
+        """
+        key = content_key("parts", f"{list(spans)}{text}")
+        if key not in self._memory:
+            vectors, places = self._model.read(text)
+            self._memory[key] = normalise(np.stack([_mean(vectors, places, span) for span in spans]))
+        self._memory.move_to_end(key)
+        while len(self._memory) > _KEPT:
+            self._memory.popitem(last=False)
+        return self._memory[key]
+
+
+def _mean(vectors: Vectors, places: NDArray[np.int64], span: Span) -> Vectors:
+    inside = (places[:, 0] < span[1]) & (places[:, 1] > span[0])
+    found: Vectors = vectors[inside].mean(axis=0) if inside.any() else np.zeros(DIMENSIONS, dtype=np.float32)
+    return found
