@@ -41,7 +41,7 @@ class Skill:
     identifier_care: float
     abstain_below: float
     sharpness: float
-    answer_words: int = 240
+    answer_words: int = 290
     miscites: float = 0.04
     verdicts: bool = True
     obedience: tuple[float, float, float] = (0.97, 0.45, 0.03)
@@ -80,11 +80,11 @@ SMALL = Skill(
     semantic_weight=0.0,
     wander=0.002,
     noise=0.06,
-    middle_blindness=0.5,
+    middle_blindness=0.8,
     identifier_care=0.0,
     abstain_below=0.075,
     sharpness=0.10,
-    answer_words=170,
+    answer_words=200,
     miscites=0.12,
     verdicts=False,
     obedience=(0.98, 0.6, 0.05),
@@ -106,7 +106,7 @@ REASONER = replace(
     wander=0.0001,
     noise=0.0,
     middle_blindness=0.05,
-    answer_words=260,
+    answer_words=320,
     miscites=0.03,
     obedience=(0.93, 0.3, 0.01),
 )

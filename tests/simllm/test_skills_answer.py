@@ -34,7 +34,9 @@ def test_every_form_of_citation_is_followed(client: openai.OpenAI, rule: str, ex
 
 def test_several_statements_become_bullets_when_asked(client: openai.OpenAI) -> None:
     facts = "The blue ferry to the island takes 50 minutes.\nThe red ferry to the island takes 20 minutes."
-    reply = say(client, f"Answer as a bullet list.\n\nContext:\n{facts}\n\nQuestion: How long do the ferries take?")
+    reply = say(
+        client, f"Answer as a bullet list.\n\nContext:\n{facts}\n\n{OTHER} {OTHER}\n\nQuestion: How long do the ferries take?"
+    )
     assert reply.startswith("- ")
     assert "\n- " in reply
 
@@ -113,13 +115,36 @@ def test_compounds_of_letters_and_digits_are_split() -> None:
 
 def test_rules_stay_silent_about_what_is_not_asked() -> None:
     rules = read_rules("Answer politely.")
-    assert (rules.cite, rules.abstention, rules.brief, rules.footnotes, rules.bullets) == (
+    assert (rules.cite, rules.abstention, rules.words, rules.sentences, rules.footnotes, rules.bullets) == (
         "",
+        None,
+        None,
         None,
         False,
         False,
-        False,
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "sentences"),
+    [
+        ("Answer in at most 60 words.", 60, None),
+        ("Use no more than three sentences.", None, 3),
+        ("Answer briefly.", None, 1),
+        ("If the answer is missing, say so in a sentence.", None, None),
+    ],
+)
+def test_limits_of_length_are_read(text: str, words: int | None, sentences: int | None) -> None:
+    rules = read_rules(text)
+    assert (rules.words, rules.sentences) == (words, sentences)
+
+
+def test_an_answer_keeps_to_the_limit_that_the_prompt_sets(client: openai.OpenAI) -> None:
+    facts = " ".join(f"The ferry to island {name} takes {i} minutes." for i, name in enumerate("ABCDEFGHIJKLMN", 11))
+    ask = f"Context:\n{facts}\n\nQuestion: How long does the ferry to the islands take?"
+    assert len(say(client, f"Answer in at most 20 words.\n\n{ask}").split()) <= 20
+    assert say(client, f"Use two sentences.\n\n{ask}").count("minutes.") == 2
+    assert say(client, ask).count("minutes.") > 2
 
 
 @pytest.mark.parametrize("model", ["sim-small", "sim-large"])

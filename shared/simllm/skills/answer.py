@@ -11,6 +11,7 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,7 +30,9 @@ if TYPE_CHECKING:
     from simllm.skills import Toolbox
 
 ALTERNATIVES = 6
-OVERRUN = 12  # words by which the last sentence may exceed what the model is used to say
+SHARE = 0.6  # of the context is the most that is said
+RELEVANT = 0.25  # a further unit must score this share of the first one
+RIVAL_LIKENESS = 0.5  # share of common words from which two units tell the same of two things
 SHORT_QUESTION_TERMS = 4
 _YES_NO = re.compile(
     r"(?:^|[.,:;?!]\s*|\b(?:so|and|but|or)\s+)(?:is|are|was|were|do|does|did|can|could|should|may|must|will|would|has|have|am)\b"
@@ -50,11 +53,13 @@ class Finding:
         units: all units of the context.
         judgement: their relevance.
         order: unit indices, best first.
+        asked: the question's content words.
     """
 
     units: tuple[Unit, ...]
     judgement: Judgement
     order: tuple[int, ...]
+    asked: frozenset[str]
 
     def is_doubtful(self, skill: Skill) -> bool:
         """Whether the model would rather not answer from this context."""
@@ -76,7 +81,7 @@ def find(query: Query, prompt: Prompt, skill: Skill, embedder: Embedder) -> Find
         return None
     judgement = judge(query, units, prompt.passages, skill, embedder)
     order = np.argsort(-judgement.scores, kind="stable")
-    return Finding(tuple(units), judgement, tuple(int(i) for i in order))
+    return Finding(tuple(units), judgement, tuple(int(i) for i in order), frozenset(terms(query.whole)))
 
 
 def full_query(prompt: Prompt) -> Query:
@@ -103,23 +108,45 @@ def answers(prompt: Prompt, finding: Finding, skill: Skill) -> tuple[Candidate, 
 
 
 def choose_units(finding: Finding, first: int, skill: Skill, rules: Rules) -> list[Unit]:
-    """A unit and the best others, as many as the model is used to say or the rules allow.
+    """A unit and the best others: as much as the rules allow or the model is used to say, and not all there is.
 
     Passage by passage, the first unit's passage first; within a passage in text order.
     """
-    units = finding.units
-    most = skill.answer_words if rules.words is None else min(skill.answer_words, rules.words)
-    overrun = OVERRUN if rules.words is None else 0
-    chosen, words = [first], len(units[first].text.split())
+    units, scores = finding.units, finding.judgement.scores
+    given = sum(len(unit.text.split()) for unit in units)
+    most = min(skill.answer_words, SHARE * given) if rules.words is None else rules.words
+    chosen = [first, *_announced(units, first)] if rules.sentences is None else [first]
+    words = sum(len(units[index].text.split()) for index in chosen)
     for index in finding.order:
         length = len(units[index].text.split())
-        if words >= most or len(chosen) == rules.sentences:
+        if words >= most or len(chosen) == rules.sentences or scores[index] < RELEVANT * scores[first]:
             break
-        if index != first and words + length <= most + overrun:
+        if index not in chosen and words + length <= most and not _is_rival(finding, index, first):
             chosen.append(index)
             words += length
     rank = {units[index].passage: -place for place, index in enumerate(reversed(chosen))}
     return [units[index] for index in sorted(chosen, key=lambda index: (rank[units[index].passage], index))]
+
+
+def _announced(units: Sequence[Unit], index: int) -> list[int]:
+    """The items, rows or lines of code that a unit leads in, e.g. "Do this:"."""
+    if not units[index].text.rstrip().endswith(":"):
+        return []
+    following = range(index + 1, len(units))
+    return list(
+        takewhile(lambda i: units[i].kind != "sentence" and units[i].passage == units[index].passage, following)
+    )
+
+
+def _is_rival(finding: Finding, index: int, first: int) -> bool:
+    """Whether a unit says the same as the first one of something else: alike in wording, with less of the question."""
+    one, other = ({t for t in terms(finding.units[i].text) if t.isalpha()} for i in (index, first))
+    if len(one & other) < RIVAL_LIKENESS * len(one | other):
+        return False
+    less, more = (
+        finding.asked & set(terms(f"{finding.units[i].about} {finding.units[i].text}")) for i in (index, first)
+    )
+    return less < more
 
 
 def _verdict(unit: Unit, prompt: Prompt) -> str:

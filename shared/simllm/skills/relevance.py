@@ -95,11 +95,11 @@ def judge(
         scores = scores + SIMILARITY * skill.semantic_weight * features["similar"]
         meaning = meanings(query.whole, units, passages, scores, embedder)
         scores = scores + IN_CONTEXT * skill.semantic_weight * meaning
-    scores = scores - skill.middle_blindness * _middle(units) * scores
-    scores = scores - skill.identifier_care * features["foreign"]
+    sight = 1 - skill.middle_blindness * _middle(units)
+    scores = sight * scores - skill.identifier_care * features["foreign"]
     scores = scores + skill.noise * np.array([_misjudgement(query.question, unit) for unit in units])
-    assurance = meaning.max() + COVERAGE * features["passage"].max() - skill.identifier_care * features["foreign"].min()
-    return Judgement(scores, float(assurance))
+    grounds = sight * (meaning + COVERAGE * features["passage"]) - skill.identifier_care * features["foreign"]
+    return Judgement(scores, float(grounds.max()))
 
 
 def read_features(
