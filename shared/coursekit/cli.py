@@ -404,7 +404,7 @@ def bench(
     if what is Bench.course:
         from coursekit import benchmarks
 
-        with tables.spinner("measuring (about 20 s)"):
+        with tables.spinner("measuring (about a minute)"):
             rows = benchmarks.measure()
         tables.show(tables.benchmarks(rows))
     elif what is Bench.endurance:

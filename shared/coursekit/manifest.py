@@ -42,6 +42,7 @@ class Profile(_Record):
     large: Model
     embedding: Model
     fast_embedding: Model | None = None
+    reasoner: Model | None = None
 
 
 class Module(_Record):

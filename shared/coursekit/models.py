@@ -19,9 +19,9 @@ from coursekit.errors import ModelsError
 if TYPE_CHECKING:
     import openai
 
-    from simllm import Bench, Fault, SimServer
+    from simllm import Bench, Fault, Limits, Quota, SimServer, Verdict
 
-Role = Literal["small", "large", "embedding", "fast_embedding"]
+Role = Literal["small", "large", "reasoner", "embedding", "fast_embedding"]
 
 SIMULATED = "simulated"
 TIMEOUT_SECONDS = 30.0
@@ -168,6 +168,22 @@ class BenchClient:
     def journal(self) -> list[dict[str, Any]]:
         """Every request of this client, as the server saw it."""
         return list(self._bench.journal(self._key))
+
+    def limit(self, quota: Quota) -> None:
+        """Give this client its own requests and tokens per minute, with full buckets."""
+        self._bench.limit(self._key, quota)
+
+    def accepted(self, reply_id: str) -> None:
+        """Report that this client used a reply, whole or not: the verdict then needs no guess.
+
+        Raises:
+            SimError: the client got no reply of this id.
+        """
+        self._bench.accepted(self._key, reply_id)
+
+    def verdict(self, limits: Limits | None = None) -> Verdict:
+        """What the journal says about this client's manners: retries, waits, deadlines, truncated replies."""
+        return self._bench.verdict(self._key, limits)
 
 
 def bench(faults: Sequence[Fault] = (), **options: Any) -> BenchClient:

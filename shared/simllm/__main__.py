@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 import ipaddress
+import logging
+import os
 import signal
 import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
 
+from simllm import __version__
 from simllm.errors import ScriptError, SimError
 from simllm.faults import KINDS, describe
 from simllm.quota import Quota
@@ -35,6 +38,7 @@ _QUOTA_NAMES = {"rpm": "requests_per_minute", "tpm": "tokens_per_minute", "burst
 def build_parser() -> argparse.ArgumentParser:
     """The command's arguments."""
     parser = argparse.ArgumentParser(prog="simllm", description="Simulated, OpenAI-compatible models on loopback.")
+    parser.add_argument("--version", action="version", version=f"simllm {__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
     serve = commands.add_parser(
         "serve",
@@ -56,7 +60,7 @@ def build_parser() -> argparse.ArgumentParser:
     serve.add_argument("--faults", type=Path, default=None, help="a fault script; see below")
     serve.add_argument("--quota", default=None, help="every client's allowance, e.g. rpm=60,tpm=20000,burst=5")
     faults = commands.add_parser("faults", help="explain the kinds of faults", epilog="example: simllm faults stall")
-    faults.add_argument("kind", nargs="*", choices=[*KINDS, []], help="only these; default: all")
+    faults.add_argument("kind", nargs="*", help="only these; default: all")
     return parser
 
 
@@ -76,6 +80,8 @@ def read_quota(text: str | None) -> Quota | None:
         name, _, value = item.partition("=")
         if name.strip() not in _QUOTA_NAMES or not value.strip().isdecimal():
             raise ScriptError(f"--quota: cannot read {item!r}; write e.g. rpm=60,tpm=20000,burst=5")
+        if _QUOTA_NAMES[name.strip()] in values:
+            raise ScriptError(f"--quota: {name.strip()!r} comes twice; write it once")
         values[_QUOTA_NAMES[name.strip()]] = int(value)
     try:
         return Quota(**values)
@@ -87,7 +93,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code."""
     args = build_parser().parse_args(argv)
     if args.command == "faults":
-        print("\n".join(describe(kind) for kind in args.kind or KINDS))
+        try:
+            print("\n".join(describe(kind) for kind in args.kind or KINDS))
+        except ValueError as error:
+            print(f"simllm: {error}", file=sys.stderr)
+            return 2
         return 0
     return _serve(args)
 
@@ -114,8 +124,8 @@ def _serve(args: argparse.Namespace) -> int:
             if args.admin_key is None:
                 print("simllm: warning: its /sim routes are open to them; set --admin-key", file=sys.stderr)
         server.start()
-    except (FileExistsError, NotADirectoryError) as error:
-        print(f"simllm: --cache must be a folder ({error}); give another path", file=sys.stderr)
+    except (FileExistsError, NotADirectoryError, PermissionError) as error:
+        print(f"simllm: --cache must be a folder that can be written ({error}); give another path", file=sys.stderr)
         return 1
     except (SimError, OSError, ValueError) as error:
         print(f"simllm: {error}", file=sys.stderr)
@@ -123,7 +133,13 @@ def _serve(args: argparse.Namespace) -> int:
     stop = threading.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, lambda *_: stop.set())
-    print(server.base_url, flush=True)
+    to_stderr = logging.StreamHandler()
+    to_stderr.setFormatter(logging.Formatter("simllm: %(message)s"))
+    logging.getLogger("simllm").addHandler(to_stderr)
+    try:
+        print(server.base_url, flush=True)
+    except BrokenPipeError:  # nobody listens: serve all the same, and let the interpreter find nothing to flush into
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     try:
         stop.wait()
     finally:
@@ -139,4 +155,7 @@ def _is_loopback(host: str) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:  # before the server had its own handler
+        sys.exit(130)

@@ -6,7 +6,6 @@ a worker thread → deliver it. Every refusal leaves in OpenAI's error shape; no
 
 from __future__ import annotations
 
-import asyncio
 import hmac
 import itertools
 import logging
@@ -18,7 +17,7 @@ from urllib.parse import parse_qsl
 
 from simllm.delivery import Delivery, Line
 from simllm.engine import Engine
-from simllm.errors import ApiError
+from simllm.errors import ApiError, unknown_url
 from simllm.faults import FaultBoard, Meeting
 from simllm.faults.files import Script
 from simllm.journal import Entry, Journal, digest, number
@@ -134,7 +133,7 @@ class App:
         exchange = delivery.exchange
         method = exchange.scope["method"]
         if handler is None:
-            raise ApiError(404, f"Invalid URL ({method} {path})", code="unknown_url")
+            raise unknown_url(method, path, POST_ROUTES)
         _require(method, "POST", path)
         data = parse_json(body)
         exchange.entry.model = data["model"] if isinstance(data.get("model"), str) else None
@@ -166,7 +165,8 @@ class App:
 
     def _admit(self, exchange: Exchange) -> None:
         wanted = self.settings.admin_key
-        if wanted is not None and not hmac.compare_digest(exchange.request_header("x-sim-admin-key") or "", wanted):
+        given = (exchange.request_header("x-sim-admin-key") or "").encode()
+        if wanted is not None and not hmac.compare_digest(given, wanted.encode()):
             raise ApiError(403, "This server's admin routes need its admin key.", code="admin_key_required")
 
     async def _answer(
@@ -187,7 +187,7 @@ class App:
         if page := meeting.refusal(entry.model):
             await delivery.page(page)
             return
-        reply = await asyncio.to_thread(compute, meeting.request(data))
+        reply = await delivery.exchange.in_turn(lambda: compute(meeting.request(data)))
         entry.prompt_tokens = reply.prompt_tokens
         entry.latency_ms = round(reply.latency_ms + delay_ms, 3)
         delivery.exchange.headers["x-sim-latency-ms"] = f"{entry.latency_ms:.3f}"
@@ -195,6 +195,16 @@ class App:
             await delivery.stream(reply, meeting)
         else:
             await delivery.whole(reply, meeting, data)
+
+
+def check_key(name: str, key: str | None) -> None:
+    """Refuse a key that no client can send in a header, and the empty one, which everybody sends.
+
+    Raises:
+        ValueError: says which key.
+    """
+    if key is not None and not (key and key.isascii() and key.isprintable() and key == key.strip()):
+        raise ValueError(f"{name} is {key!r}; it must be printable ASCII, at least one character, no space at its ends")
 
 
 def _client(exchange: Exchange) -> str:

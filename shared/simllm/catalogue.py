@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from simllm.errors import model_not_found
+from simllm.errors import model_not_found, wrong_kind
+from simllm.requests import Fields
 
 Kind = Literal["chat", "embedding"]
 
@@ -131,3 +132,15 @@ def card(model_id: str) -> ModelCard:
         if candidate.id == model_id:
             return candidate
     raise model_not_found(model_id)
+
+
+def read_model(fields: Fields, kind: Kind, route: str) -> ModelCard:
+    """The model that a request names.
+
+    Raises:
+        ApiError: no name, 404 `model_not_found`, or a model of another kind.
+    """
+    model = card(fields.text("model"))
+    if model.kind != kind:
+        raise wrong_kind(model.id, route, kind)
+    return model

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from simllm.catalogue import ModelCard, card
-from simllm.errors import ApiError, bad_value, unsupported, wrong_kind
+from simllm.catalogue import ModelCard, read_model
+from simllm.errors import ApiError, bad_value, unsupported
 from simllm.messages import Message, read_messages
 from simllm.reasoning import check_sampling, read_effort
 from simllm.requests import Fields, check_text
@@ -40,7 +41,9 @@ READ = [
     "reasoning_effort",
     "metadata",
 ]
-WITHOUT_EFFECT = ["user", "store", "service_tier", "safety_identifier", "prompt_cache_key"]
+LABELS = ("user", "safety_identifier", "prompt_cache_key")
+WITHOUT_EFFECT = [*LABELS, "store", "service_tier"]
+SERVICE_TIERS = ("auto", "default", "flex", "scale", "priority")
 NEUTRAL: dict[str, tuple[Any, ...]] = {
     "frequency_penalty": (0,),
     "presence_penalty": (0,),
@@ -118,17 +121,12 @@ def read_chat(data: dict[str, Any]) -> ChatRequest:
     Raises:
         ApiError: the first thing that is wrong, named in `param`.
     """
-    fields = Fields(data)
-    model = card(fields.text("model"))
-    if model.kind != "chat":
-        raise wrong_kind(model.id, "/v1/chat/completions", "a chat")
     for key in RETIRED:
         if data.get(key) is not None:
             raise unsupported(key, "the retired 'functions' interface is not implemented; use 'tools'")
-    fields.check_names([*READ, *WITHOUT_EFFECT, *NEUTRAL, *RETIRED], NOT_IMPLEMENTED)
-    fields.check_neutral(NEUTRAL)
-    if model.reasons:
-        check_sampling(fields, chat=True)
+    fields, model = read_head(
+        data, "/v1/chat/completions", [*READ, *WITHOUT_EFFECT, *RETIRED], NEUTRAL, NOT_IMPLEMENTED
+    )
     effort = read_effort(fields, "reasoning_effort", reasons=model.reasons)
     messages = read_messages(data.get("messages"))
     stream = fields.flag("stream")
@@ -164,6 +162,27 @@ def read_chat(data: dict[str, Any]) -> ChatRequest:
         parallel=fields.flag("parallel_tool_calls", True),
         effort=effort,
     )
+
+
+def read_head(
+    data: dict[str, Any],
+    route: str,
+    read: Collection[str],
+    neutral: Mapping[str, tuple[Any, ...]],
+    not_implemented: Collection[str],
+) -> tuple[Fields, ModelCard]:
+    """What both chat routes check first: the model, every field's name, and what a reasoning model does not take."""
+    fields = Fields(data)
+    model = read_model(fields, "chat", route)
+    fields.check_names([*read, *neutral], not_implemented, bare=route == "/v1/chat/completions")
+    fields.check_neutral(neutral)
+    for key in LABELS:
+        fields.text(key, "")
+    fields.flag("store")
+    fields.one_of("service_tier", SERVICE_TIERS, "auto")
+    if model.reasons:
+        check_sampling(fields, chat=route == "/v1/chat/completions")
+    return fields, model
 
 
 def check_json_is_asked_for(wanted: ReplyFormat, messages: tuple[Message, ...], param: str, option: str) -> None:

@@ -13,7 +13,22 @@ from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-MAX_CONNECTIONS = 256  # at the same time; further ones are closed at once, so that a flood leaves us descriptors
+
+def most_connections() -> int:
+    """How many may be open at the same time: half of the descriptors that this process may have, 1,000 at most.
+
+    As many as the `openai` library's pool opens; further ones are closed at once, so that a flood leaves us
+    descriptors.
+    """
+    try:
+        import resource
+
+        allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    except ImportError:  # not a POSIX system
+        return 250
+    return 1_000 if allowed == resource.RLIM_INFINITY else max(50, min(1_000, allowed // 2))
+
+
 _RST = struct.pack("ii", 1, 0)  # SO_LINGER on, zero seconds: closing sends a RST
 
 
@@ -43,11 +58,13 @@ class Connections:
 
 
 def _tracked(transports: dict[Any, asyncio.Transport]) -> type[H11Protocol]:
+    most = most_connections()
+
     class TrackedProtocol(H11Protocol):
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
             transports[self.client] = transport
-            if len(transports) > MAX_CONNECTIONS:
+            if len(transports) > most:
                 transport.abort()
 
         def connection_lost(self, exc: Exception | None) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import itertools
 import threading
 import uuid
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,9 +25,10 @@ from simllm.errors import context_length_exceeded
 from simllm.generation import Decoding, Generated, Generator, Pointer, TokenLogprob
 from simllm.prefix_cache import PrefixCache
 from simllm.reasoning import reasoning_tokens
+from simllm.recent import Recent
 from simllm.rendering import render
 from simllm.sampling import generator
-from simllm.skills import Plan, Toolbox, make_plan
+from simllm.skills import Candidate, Plan, Toolbox, make_plan
 from simllm.tokenizer import Tokenizer, default_tokenizer
 
 _PLANS_KEPT = 256
@@ -35,12 +36,16 @@ _PLANS_KEPT = 256
 
 @dataclass(frozen=True)
 class Completion:
-    """The replies to one request. `id` is unique per call; token counts are those of the bill."""
+    """The replies to one request. `id` is unique per call; token counts are those of the bill.
+
+    `candidates` are the possible replies that were weighed, with their weights.
+    """
 
     id: str
     prompt_tokens: int
     cached_tokens: int
     choices: tuple[Choice, ...]
+    candidates: tuple[tuple[str, float], ...] = ()
 
     @property
     def completion_tokens(self) -> int:
@@ -60,6 +65,7 @@ class _Prepared:
     pointers: tuple[Pointer, ...]
     wander: float
     prompt: tuple[int, ...]
+    candidates: tuple[tuple[str, float], ...]
 
 
 class Engine:
@@ -80,7 +86,7 @@ class Engine:
         self._toolbox = Toolbox(self.tokenizer, self.embedder)
         self._plans: OrderedDict[str, _Prepared] = OrderedDict()
         self._prefixes = PrefixCache()
-        self._counts: dict[str, Counter[str]] = {}
+        self._counts: Recent[Recent[int]] = Recent(lambda: Recent(int))
         self._lock = threading.Lock()
         self._birth = uuid.uuid4().hex
         self._numbers = itertools.count(1)
@@ -108,7 +114,7 @@ class Engine:
             writer = Generator(self.language, self.tokenizer, plan.pointers, wander=plan.wander, prompt=plan.prompt)
             written = writer.run(decoding, generator(digest, seed, index))
             choices.append(read_choice(written, self.tokenizer, request.tool_choice, thinking, reply_id, index))
-        return Completion(reply_id, prompt_tokens, cached_tokens, tuple(choices))
+        return Completion(reply_id, prompt_tokens, cached_tokens, tuple(choices), plan.candidates)
 
     def recite(self, request: ChatRequest, text: str, finish_reason: str, client: str = "anonymous") -> Completion:
         """A scripted reply: `text` as it stands, billed by its tokens; nothing is sampled.
@@ -131,7 +137,7 @@ class Engine:
     def forget(self, client: str) -> None:
         """Start this client's count of unseeded replies again, and forget its cached prefixes."""
         with self._lock:
-            self._counts.pop(client, None)
+            self._counts.drop(client)
         self._prefixes.forget(client)
 
     def close(self) -> None:
@@ -140,6 +146,9 @@ class Engine:
 
     def _read_prompt(self, request: ChatRequest, client: str) -> tuple[int, int]:
         """(tokens, cached tokens) of the prompt; refuses one that leaves no room for the reply."""
+        sure = sum(self.tokenizer.at_least(message.text) for message in request.messages)
+        if sure > request.model.context_window:  # a huge one without counting: that would hold up every other client
+            raise context_length_exceeded(request.model.context_window, sure, None, exact=False)
         tokens = render(request, self.tokenizer)
         if request.model.context_window - len(tokens) < (request.max_tokens or 1):
             raise context_length_exceeded(request.model.context_window, len(tokens), request.max_tokens)
@@ -150,7 +159,7 @@ class Engine:
 
     def _count(self, client: str, digest: str) -> int:
         with self._lock:
-            counts = self._counts.setdefault(client, Counter())
+            counts = self._counts[client]
             counts[digest] += 1
             return counts[digest]
 
@@ -165,12 +174,18 @@ class Engine:
             tokens = turn.write(self.tokenizer, candidate.text, candidate.calls, refusal=candidate.refusal)
             pointers.append(Pointer(tuple(tokens), candidate.weight, candidate.opening))
         last = tuple(self.tokenizer.encode(request.messages[-1].text))
-        prepared = _Prepared(tuple(pointers), plan.wander, last)
+        weighed = tuple((_shown(candidate), candidate.weight) for candidate in plan.candidates)
+        prepared = _Prepared(tuple(pointers), plan.wander, last, weighed)
         with self._lock:
             self._plans[digest] = prepared
             while len(self._plans) > _PLANS_KEPT:
                 self._plans.popitem(last=False)
         return prepared
+
+
+def _shown(candidate: Candidate) -> str:
+    """A possible reply as text, its calls included."""
+    return " ".join([candidate.text, *(f"{call.name}({call.arguments})" for call in candidate.calls)]).strip()
 
 
 def _thinking(request: ChatRequest, plan: _Prepared) -> int:

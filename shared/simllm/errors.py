@@ -10,6 +10,7 @@ The wording follows the real API where it is public, because clients match on it
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 
@@ -91,27 +92,34 @@ def unsupported(param: str, why: str = "this simulation does not implement it") 
     return ApiError(400, f"Unsupported parameter: '{param}': {why}.", param=param, code="unsupported_parameter")
 
 
-def unknown_field(param: str) -> ApiError:
-    """400 for a field that no version of the API knows."""
-    return ApiError(400, f"Unrecognized request argument supplied: {param}", param=param, code="unknown_parameter")
+def unknown_field(param: str, *, bare: bool = False) -> ApiError:
+    """400 for a field that no version of the API knows; `bare`: as the older routes say it of a body's own fields."""
+    if bare:
+        return ApiError(400, f"Unrecognized request argument supplied: {param}")
+    return ApiError(400, f"Unknown parameter: '{param}'.", param=param, code="unknown_parameter")
 
 
 def model_not_found(model: str) -> ApiError:
     """404 for a model id that is not in the catalogue."""
-    message = f"The model '{model}' does not exist or you do not have access to it. GET /v1/models lists the models."
-    return ApiError(404, message, param="model", code="model_not_found")
+    message = f"The model `{model}` does not exist or you do not have access to it. GET /v1/models lists the models."
+    return ApiError(404, message, code="model_not_found")
 
 
 def wrong_kind(model: str, route: str, kind: str) -> ApiError:
-    """400 for a model used on a route of another kind, e.g. an embedding model asked to chat."""
-    message = f"The model '{model}' is not {kind} model and cannot be used with {route}."
-    return ApiError(400, message, param="model", code="model_not_supported")
+    """403 for a model used on a route of another kind, e.g. an embedding model asked to chat.
+
+    The real API says no more than "You are not allowed to sample from this model".
+    """
+    said, other = ("sample", "an embedding") if kind == "chat" else ("generate embeddings", "a chat")
+    message = f"You are not allowed to {said} from this model: '{model}' is {other} model, {route} needs another."
+    return ApiError(403, message)
 
 
-def context_length_exceeded(window: int, prompt_tokens: int, max_tokens: int | None) -> ApiError:
+def context_length_exceeded(window: int, prompt_tokens: int, max_tokens: int | None, *, exact: bool = True) -> ApiError:
     """400 for a prompt (plus an explicit max_tokens) that does not fit, with the real API's two wordings."""
     if max_tokens is None or prompt_tokens > window:
-        detail = f"your messages resulted in {prompt_tokens} tokens. Please reduce the length of the messages."
+        count = f"{prompt_tokens}" if exact else f"at least {prompt_tokens}"
+        detail = f"your messages resulted in {count} tokens. Please reduce the length of the messages."
     else:
         detail = (
             f"you requested {prompt_tokens + max_tokens} tokens ({prompt_tokens} in the messages, {max_tokens} in the "
@@ -125,3 +133,12 @@ def input_too_long() -> ApiError:
     """400 for a prompt that does not fit, as the Responses API words it."""
     message = "Your input exceeds the context window of this model. Please adjust your input and try again."
     return ApiError(400, message, param="input", code="context_length_exceeded")
+
+
+def unknown_url(method: str, path: str, routes: Collection[str]) -> ApiError:
+    """404 for a route that is not here: the real API's words, then what to do."""
+    if f"/v1{path}" in routes:
+        hint = f"use the base URL with /v1, so that the path is /v1{path}"
+    else:
+        hint = f"this simulation has /v1/models, {', '.join(routes)} and keeps nothing: no files, batches, threads"
+    return ApiError(404, f"Invalid URL ({method} {path[:200]}); {hint}.", code="unknown_url")

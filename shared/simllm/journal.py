@@ -17,6 +17,8 @@ from dataclasses import asdict, dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+from simllm.recent import Recent
+
 KEPT = 10_000
 
 
@@ -97,7 +99,7 @@ class Journal:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._start = clock()
-        self._entries: dict[str, deque[Entry]] = {}
+        self._entries: Recent[deque[Entry]] = Recent(lambda: deque(maxlen=KEPT))
         self._lock = threading.Lock()
 
     def now_ms(self) -> float:
@@ -107,7 +109,7 @@ class Journal:
     def add(self, client: str, entry: Entry) -> None:
         """Append an entry: its arrival is now."""
         with self._lock:
-            kept = self._entries.setdefault(client, deque(maxlen=KEPT))
+            kept = self._entries[client]
             entry.at_ms = self.now_ms()
             entry.number = kept[-1].number + 1 if kept else 1
             entry.gap_ms = round(entry.at_ms - kept[-1].at_ms, 3) if kept else None
@@ -120,7 +122,7 @@ class Journal:
     def accept(self, client: str, reply_id: str) -> bool:
         """Note that a client used a reply; False when it never got one of this id."""
         with self._lock:
-            found = [entry for entry in self._entries.get(client, ()) if entry.reply_id == reply_id]
+            found = [entry for entry in self._entries.find(client) or () if entry.reply_id == reply_id]
             for entry in found:
                 entry.accepted = True
             return bool(found)
@@ -128,12 +130,12 @@ class Journal:
     def of(self, client: str) -> list[dict[str, Any]]:
         """A client's entries as plain JSON."""
         with self._lock:
-            return [entry.as_dict() for entry in self._entries.get(client, ())]
+            return [entry.as_dict() for entry in self._entries.find(client) or ()]
 
     def clear(self, client: str) -> None:
         """Forget a client's entries."""
         with self._lock:
-            self._entries.pop(client, None)
+            self._entries.drop(client)
 
 
 def digest(method: str, path: str, body: bytes) -> str:

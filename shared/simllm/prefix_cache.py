@@ -13,6 +13,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from simllm.recent import Recent
+
 SHORTEST = 1_024  # tokens
 STEP = 128  # tokens
 REMEMBERED = 64  # requests of the same client after which an unused prefix is forgotten
@@ -22,8 +24,8 @@ class PrefixCache:
     """Remembers the prefixes of every client; safe to use from several threads."""
 
     def __init__(self) -> None:
-        self._seen: dict[str, dict[bytes, int]] = {}
-        self._requests: dict[str, int] = {}
+        self._seen: Recent[dict[bytes, int]] = Recent(dict)
+        self._requests: Recent[int] = Recent(int)
         self._lock = threading.Lock()
 
     def cached_tokens(self, client: str, model: str, tokens: Sequence[int]) -> int:
@@ -39,8 +41,8 @@ class PrefixCache:
         """
         prefixes = list(_prefixes(model, tokens))
         with self._lock:
-            now = self._requests[client] = self._requests.get(client, 0) + 1
-            seen = self._seen.setdefault(client, {})
+            now = self._requests[client] = self._requests[client] + 1
+            seen = self._seen[client]
             for key in [key for key, last in seen.items() if now - last > REMEMBERED]:
                 del seen[key]
             known = max((length for length, key in prefixes if key in seen), default=0)
@@ -50,8 +52,8 @@ class PrefixCache:
     def forget(self, client: str) -> None:
         """Drop a client's prefixes."""
         with self._lock:
-            self._seen.pop(client, None)
-            self._requests.pop(client, None)
+            self._seen.drop(client)
+            self._requests.drop(client)
 
 
 def _prefixes(model: str, tokens: Sequence[int]) -> Iterator[tuple[int, bytes]]:

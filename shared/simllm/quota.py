@@ -18,9 +18,11 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from simllm.errors import ApiError
+from simllm.recent import Recent
 
 DEFAULT_MAX_TOKENS = 16
 CHARACTERS_PER_TOKEN = 4
+ORGANIZATION = "org-simllm"  # the real texts name one
 _EPSILON = 1e-9
 
 
@@ -114,7 +116,7 @@ class QuotaBoard:
     def __init__(self, default: Quota | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self._default = default
         self._clock = clock
-        self._accounts: dict[str, _Account] = {}
+        self._accounts: Recent[_Account | None] = Recent(lambda: None)
         self._lock = threading.Lock()
 
     def set(self, client: str, quota: Quota) -> None:
@@ -129,12 +131,12 @@ class QuotaBoard:
     def clear(self, client: str) -> None:
         """Back to the default, with full buckets."""
         with self._lock:
-            self._accounts.pop(client, None)
+            self._accounts.drop(client)
 
     def of(self, client: str) -> Quota | None:
         """A client's allowance."""
         with self._lock:
-            account = self._accounts.get(client)
+            account = self._accounts.find(client)
         return account.quota if account else self._default
 
     def admit(self, client: str, data: Mapping[str, Any], *, embedding: bool = False) -> dict[str, str]:
@@ -146,7 +148,7 @@ class QuotaBoard:
         if self._default is not None and client not in self._accounts:
             self.set(client, self._default)
         with self._lock:
-            account = self._accounts.get(client)
+            account = self._accounts.find(client)
             return self._charge(account, data, estimate(data, embedding=embedding)) if account else {}
 
     def _charge(self, account: _Account, data: Mapping[str, Any], tokens: int) -> dict[str, str]:
@@ -160,7 +162,7 @@ class QuotaBoard:
             limit = account.quota.requests_per_minute if of == "requests" else account.quota.tokens_per_minute
             wait_s = 0.0 if refused else bucket.take(amount, now)
             if wait_s:
-                used = math.ceil(bucket.size - bucket.level(now))
+                used = math.ceil((limit or 0) - bucket.level(now))  # of the minute's, also where a burst is smaller
                 refused = _refusal(model, of, limit or 0, used, amount, wait_s)
             headers |= limit_headers(of, limit or 0, math.floor(bucket.level(now)), bucket.until_full(now))
         if refused:
@@ -225,15 +227,16 @@ def rate_limit_message(
 ) -> str:
     """The text of a 429, as users of the real API quote it."""
     short = {"requests": "requests per min (RPM)", "tokens": "tokens per min (TPM)"}[of]
-    message = f"Rate limit reached for {model or 'this client'} on {short}: Limit {limit}, Used {used}, Requested {requested}."
+    who = f"{model or 'this client'} in organization {ORGANIZATION}"
+    message = f"Rate limit reached for {who} on {short}: Limit {limit}, Used {used}, Requested {requested}."
     return message if retry_after_ms is None else f"{message} Please try again in {duration(retry_after_ms / 1000)}."
 
 
 def _refusal(model: str | None, of: str, limit: int, used: int, requested: int, wait_s: float) -> ApiError:
     if math.isinf(wait_s):
         message = (
-            f"Request too large for {model or 'this client'} on tokens per min (TPM): Limit {limit}, Requested "
-            f"{requested}. The input or output tokens must be reduced in order to run successfully."
+            f"Request too large for {model or 'this client'} in organization {ORGANIZATION} on tokens per min (TPM): "
+            f"Limit {limit}, Requested {requested}. The input or output tokens must be reduced in order to run successfully."
         )
         return ApiError(429, message, type=of, code="rate_limit_exceeded")
     wait_ms = math.ceil(wait_s * 1000)

@@ -59,13 +59,13 @@ class Fields:
         """The field as errors call it."""
         return f"{self.where}{key}"
 
-    def check_names(self, known: Collection[str], not_implemented: Collection[str] = ()) -> None:
-        """Refuse fields that this server ignores: silence would look like support."""
+    def check_names(self, known: Collection[str], not_implemented: Collection[str] = (), *, bare: bool = False) -> None:
+        """Refuse fields that this server ignores: silence would look like support. `bare` as for `unknown_field`."""
         for key, value in self.data.items():
             if key in known:
                 continue
             if key not in not_implemented:
-                raise unknown_field(self.name(key))
+                raise unknown_field(self.name(key), bare=bare)
             if value is not None:
                 raise unsupported(self.name(key))
 

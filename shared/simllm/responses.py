@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from simllm.catalogue import card
-from simllm.chat import ChatRequest, check_json_is_asked_for, read_metadata
-from simllm.errors import ApiError, bad_type, bad_value, missing, wrong_kind
+from simllm.catalogue import ModelCard
+from simllm.chat import LABELS, WITHOUT_EFFECT, ChatRequest, check_json_is_asked_for, read_head, read_metadata
+from simllm.errors import ApiError, bad_type, bad_value, missing
 from simllm.messages import Message
-from simllm.reasoning import check_sampling, read_effort
+from simllm.reasoning import read_effort, read_summary
 from simllm.requests import Fields
 from simllm.response_items import read_items
 from simllm.schema import ReplyFormat, read_named_schema
@@ -40,10 +40,9 @@ READ = [
     "include",
     "top_logprobs",
     "metadata",
+    "truncation",
 ]
-ECHOED = ("user", "safety_identifier", "prompt_cache_key")  # strings without effect that a reply repeats
-WITHOUT_EFFECT = ["service_tier", "store", *ECHOED]
-NEUTRAL: dict[str, tuple[Any, ...]] = {"background": (False,), "truncation": ("disabled",)}
+NEUTRAL: dict[str, tuple[Any, ...]] = {"background": (False,)}
 NOT_IMPLEMENTED = [
     "previous_response_id",
     "conversation",
@@ -54,7 +53,17 @@ NOT_IMPLEMENTED = [
     "prompt_cache_options",
     "prompt_cache_retention",
 ]
-COUNTED = ["model", "input", "instructions", "tools", "tool_choice", "parallel_tool_calls", "text", "reasoning"]
+COUNTED = [
+    "model",
+    "input",
+    "instructions",
+    "tools",
+    "tool_choice",
+    "parallel_tool_calls",
+    "text",
+    "reasoning",
+    "truncation",
+]
 MIN_OUTPUT_TOKENS = 16  # as the real API
 
 
@@ -67,12 +76,16 @@ class ResponseRequest:
         instructions: the `instructions` as they were sent.
         metadata: the caller's own labels.
         echo: `user` and the like, repeated in the reply.
+        summary: which summary of the hidden reasoning to send; None: none.
+        truncation: "auto" forgets the oldest turns of a conversation that is too long.
     """
 
     chat: ChatRequest
     instructions: str | None
     metadata: Mapping[str, str]
     echo: Mapping[str, str | None]
+    summary: str | None = None
+    truncation: str = "disabled"
 
 
 def read_response(data: dict[str, Any]) -> ResponseRequest:
@@ -81,14 +94,7 @@ def read_response(data: dict[str, Any]) -> ResponseRequest:
     Raises:
         ApiError: the first thing that is wrong, named in `param`.
     """
-    fields = Fields(data)
-    model = card(fields.text("model"))
-    if model.kind != "chat":
-        raise wrong_kind(model.id, "/v1/responses", "a chat")
-    fields.check_names([*READ, *WITHOUT_EFFECT, *NEUTRAL], NOT_IMPLEMENTED)
-    fields.check_neutral(NEUTRAL)
-    if model.reasons:
-        check_sampling(fields, chat=False)
+    fields, model = read_head(data, "/v1/responses", [*READ, *WITHOUT_EFFECT], NEUTRAL, NOT_IMPLEMENTED)
     limit = fields.integer("max_output_tokens", MIN_OUTPUT_TOKENS, 2**63 - 1)
     if limit is not None and limit > model.max_output_tokens:
         message = f"max_output_tokens is too large: {limit}. This model supports at most {model.max_output_tokens}."
@@ -97,6 +103,7 @@ def read_response(data: dict[str, Any]) -> ResponseRequest:
     top_logprobs = fields.integer("top_logprobs", 0, 20)
     stream = fields.flag("stream")
     _check_stream_options(fields, stream)
+    effort, summary = _read_reasoning(fields, model)
     chat = ChatRequest(
         model=model,
         **_read_prompt(fields),
@@ -106,22 +113,21 @@ def read_response(data: dict[str, Any]) -> ResponseRequest:
         stream=stream,
         logprobs=LOGPROBS in included,
         top_logprobs=top_logprobs or 0,
-        effort=_read_effort(fields, reasons=model.reasons),
+        effort=effort,
     )
     instructions = fields.text("instructions", "") or None
-    echo = {key: fields.text(key, "") or None for key in ECHOED}
-    return ResponseRequest(chat, instructions, read_metadata(fields), echo)
+    echo = {key: fields.text(key, "") or None for key in LABELS}
+    return ResponseRequest(chat, instructions, read_metadata(fields), echo, summary, _read_truncation(fields))
 
 
-def read_counted(data: dict[str, Any]) -> ChatRequest:
+def read_counted(data: dict[str, Any]) -> ResponseRequest:
     """Check a body of `POST /v1/responses/input_tokens`."""
-    fields = Fields(data)
-    model = card(fields.text("model"))
-    if model.kind != "chat":
-        raise wrong_kind(model.id, "/v1/responses/input_tokens", "a chat")
-    fields.check_names([*COUNTED, "truncation"], ["conversation", "previous_response_id", "personality"])
-    fields.check_neutral({"truncation": ("disabled",)})
-    return ChatRequest(model=model, **_read_prompt(fields), effort=_read_effort(fields, reasons=model.reasons))
+    absent = ["conversation", "previous_response_id", "personality"]
+    fields, model = read_head(data, "/v1/responses/input_tokens", COUNTED, {}, absent)
+    effort, summary = _read_reasoning(fields, model)
+    chat = ChatRequest(model=model, **_read_prompt(fields), effort=effort)
+    instructions = fields.text("instructions", "") or None
+    return ResponseRequest(chat, instructions, {}, {}, summary, _read_truncation(fields))
 
 
 def _read_prompt(fields: Fields) -> dict[str, Any]:
@@ -159,13 +165,16 @@ def _read_format(text: Fields | None) -> ReplyFormat:
     return read_named_schema(fields, "text.format.schema")
 
 
-def _read_effort(fields: Fields, *, reasons: bool) -> str | None:
-    child = fields.child("reasoning")
-    if child is None:
-        return read_effort(Fields({}), "effort", reasons=reasons)
-    child.check_names(["effort", "summary"])
-    child.check_neutral({"summary": ()})
-    return read_effort(child, "effort", reasons=reasons)
+def _read_reasoning(fields: Fields, model: ModelCard) -> tuple[str | None, str | None]:
+    """`reasoning`: how long to think, and which summary of it to send ("concise" or "detailed")."""
+    child = fields.child("reasoning") or Fields({}, "reasoning.")
+    child.check_names(["effort", "summary"], ["context", "generate_summary", "mode"])
+    effort = read_effort(child, "effort", reasons=model.reasons)
+    return effort, read_summary(child, "summary", model)
+
+
+def _read_truncation(fields: Fields) -> str:
+    return fields.one_of("truncation", ["auto", "disabled"], "disabled")
 
 
 def _read_include(value: object) -> tuple[str, ...]:

@@ -7,7 +7,9 @@ the default, keeps the admin routes away from other machines.
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
+import math
 import socket
 import threading
 import time
@@ -19,7 +21,7 @@ from typing import Any
 
 import uvicorn
 
-from simllm.app import App, Settings
+from simllm.app import App, Settings, check_key
 from simllm.connections import Connections
 from simllm.engine import Engine
 from simllm.errors import ServerStartError
@@ -68,8 +70,10 @@ class SimServer:
         quota: Quota | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        if clock_scale < 0:
+        if not 0 <= clock_scale < math.inf:
             raise ValueError(f"clock_scale is {clock_scale}; it must be 0 (no waiting) or more (1 = real speed)")
+        check_key("api_key", api_key)
+        check_key("admin_key", admin_key)
         self.port = port
         self.host = host
         self._text_dirs = [Path(folder) for folder in text_dirs]
@@ -206,8 +210,13 @@ class SimServer:
             listener.listen(512)
         except (OSError, OverflowError) as error:
             listener.close()
-            message = f"cannot listen on {self.host}:{self.port} ({error}); use port 0 for a free one or stop its owner"
-            raise ServerStartError(message) from None
+            taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
+            hint = (
+                "use port 0 for a free one or stop its owner"
+                if taken
+                else "the host must be an IPv4 address of this machine, the port 0 (a free one) to 65535"
+            )
+            raise ServerStartError(f"cannot listen on {self.host}:{self.port} ({error}); {hint}") from None
         self.port = listener.getsockname()[1]
         return listener
 

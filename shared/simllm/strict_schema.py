@@ -161,8 +161,7 @@ class _Checker:
         if self._properties > MAX_PROPERTIES:
             raise self._refuse(f"this simulation fills at most {MAX_PROPERTIES} properties.")
         if self._strict:
-            # the real API wants it of an object without properties too; module m01 sends such objects without it
-            if properties and node.get("additionalProperties") is not False:
+            if node.get("additionalProperties") is not False:
                 raise self._wrong(path, "'additionalProperties' is required to be supplied and to be false.")
             absent = [key for key in properties if key not in required]
             if absent:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -69,6 +70,7 @@ class Exchange:
     send: Send
     entry: Entry
     headers: dict[str, str] = field(default_factory=dict)
+    began: float = field(default_factory=time.perf_counter)
     _gone: asyncio.Task[None] | None = None
 
     def request_header(self, name: str) -> str | None:
@@ -111,11 +113,30 @@ class Exchange:
         """
         if seconds <= 0:
             return
-        if self._gone is None:
-            self._gone = asyncio.ensure_future(self._until_gone())
-        done, _ = await asyncio.wait({self._gone}, timeout=seconds)
+        done, _ = await asyncio.wait({self._watch()}, timeout=seconds)
         if done:
             raise Disconnected
+
+    async def in_turn(self, work: Callable[[], Reply]) -> Reply:
+        """Do the work in a worker thread once one is free, unless the client has left by then.
+
+        Raises:
+            Disconnected: the client left before its turn.
+        """
+        gone = self._watch()
+
+        def unless_gone() -> Reply | None:
+            return None if gone.done() else work()
+
+        reply = await asyncio.to_thread(unless_gone)
+        if reply is None:
+            raise Disconnected
+        return reply
+
+    def _watch(self) -> asyncio.Task[None]:
+        if self._gone is None:
+            self._gone = asyncio.ensure_future(self._until_gone())
+        return self._gone
 
     async def _until_gone(self) -> None:
         while (await self.receive())["type"] != "http.disconnect":
@@ -130,6 +151,8 @@ class Exchange:
         """Send the status line and headers."""
         self.entry.status = status
         headers = {"content-type": content_type, **self.headers}
+        if self.entry.path.startswith("/v1/"):
+            headers["openai-processing-ms"] = str(round((time.perf_counter() - self.began) * 1000))
         if length is not None:
             headers["content-length"] = str(length)
         raw = [(k.encode("latin-1"), v.encode("latin-1", "replace")) for k, v in headers.items()]

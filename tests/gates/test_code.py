@@ -138,7 +138,7 @@ def test_the_simulated_profile_agrees_with_the_simulated_models_own_catalogue() 
     from simllm import catalogue
 
     profile = manifest.load(ROOT).models["simulated"]
-    for model in (profile.small, profile.large, profile.embedding, profile.fast_embedding):
+    for model in (profile.small, profile.large, profile.reasoner, profile.embedding, profile.fast_embedding):
         assert model is not None
         card = catalogue.card(model.name)
         if card.kind == "chat":  # an embedding endpoint accepts more than its model reads: m00 measures it

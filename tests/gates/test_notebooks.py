@@ -168,7 +168,7 @@ def test_notebooks_name_no_model_no_key_no_path_and_install_nothing(module_id: s
     names = {
         model.name
         for profile in course.models.values()
-        for model in (profile.small, profile.large, profile.embedding, profile.fast_embedding)
+        for model in (profile.small, profile.large, profile.reasoner, profile.embedding, profile.fast_embedding)
         if model is not None
     }
     source = "\n".join(cell.source for cell in notebooks.code_cells(notebooks.read(_solution(module_id))))

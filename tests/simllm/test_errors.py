@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import openai
@@ -21,8 +22,6 @@ OK: dict[str, Any] = {"model": "sim-small", "messages": [{"role": "user", "conte
 BAD_CHATS: list[tuple[dict[str, Any], str, int]] = [
     ({"model": None}, "model", 400),
     ({"model": 7}, "model", 400),
-    ({"model": "gpt-4o"}, "model", 404),
-    ({"model": "minilm-l6-v2"}, "model", 400),
     ({"messages": None}, "messages", 400),
     ({"messages": []}, "messages", 400),
     ({"messages": "hi"}, "messages", 400),
@@ -66,7 +65,10 @@ BAD_CHATS: list[tuple[dict[str, Any], str, int]] = [
     ({"functions": [{"name": "f"}]}, "functions", 400),
     ({"audio": {"voice": "a"}}, "audio", 400),
     ({"frequency_penalty": 0.5}, "frequency_penalty", 400),
-    ({"temprature": 1}, "temprature", 400),
+    ({"user": 5}, "user", 400),
+    ({"store": "yes"}, "store", 400),
+    ({"service_tier": "fast"}, "service_tier", 400),
+    ({"safety_identifier": []}, "safety_identifier", 400),
     ({"response_format": {"type": "yaml"}}, "response_format.type", 400),
     ({"response_format": {"type": "json_object"}}, "messages", 400),
     ({"response_format": {"type": "json_schema"}}, "response_format.json_schema", 400),
@@ -84,6 +86,50 @@ def test_a_bad_field_is_refused_by_name(raw: Raw, change: dict[str, Any], param:
 def test_fields_without_effect_and_neutral_values_pass(raw: Raw) -> None:
     extra = {"user": "u", "metadata": {}, "presence_penalty": 0, "logit_bias": {}, "tools": None, "seed": None}
     assert raw("POST", CHAT, OK | extra)[0] == 200
+
+
+def test_some_refusals_name_their_field_in_the_text_only_as_the_real_api_does(raw: Raw) -> None:
+    refusals = [
+        (CHAT, {"temprature": 1}, 400, None, "Unrecognized request argument supplied: temprature"),
+        (CHAT, {"model": "gpt-4o"}, 404, "model_not_found", "The model `gpt-4o` does not exist or you do not have"),
+        (CHAT, {"model": "minilm-l6-v2"}, 403, None, "You are not allowed to sample from this model"),
+        ("/v1/responses", {"model": "minilm-l6-v2"}, 403, None, "You are not allowed to sample from this model"),
+        ("/v1/embeddings", {"model": "sim-small"}, 403, None, "You are not allowed to generate embeddings from this"),
+    ]
+    for path, change, status, code, words in refusals:
+        got, _, body = raw("POST", path, OK | change)
+        assert (got, body["error"]["param"], body["error"]["code"]) == (status, None, code)
+        assert words in body["error"]["message"]
+
+
+def test_a_huge_prompt_is_refused_without_counting_it(raw: Raw) -> None:
+    texts = ["x" * 1_000_000] * 9  # counted, this took eight seconds and slowed every other client down
+    sent = [
+        (CHAT, OK | {"messages": [{"role": "user", "content": text} for text in texts]}),
+        ("/v1/embeddings", {"model": "wordllama-256", "input": texts}),
+        ("/v1/responses", {"model": "sim-small", "input": [{"role": "user", "content": t} for t in texts]}),
+        ("/v1/responses", {"model": "sim-small", "input": texts[0], "truncation": "auto"}),
+    ]
+    for path, body in sent:
+        started = time.perf_counter()
+        status, _, reply = raw("POST", path, body)
+        assert (status, reply["error"]["code"]) == (400, "context_length_exceeded")
+        assert time.perf_counter() - started < 2
+    assert "resulted in at least 562500 tokens" in raw(*("POST", *sent[0]))[2]["error"]["message"]
+
+
+def test_an_address_that_is_not_here_says_what_is(raw: Raw) -> None:
+    for path, words in (("/v1/batches", "no files, batches"), ("/chat/completions", "use the base URL with /v1")):
+        status, _, body = raw("POST", path, {})
+        assert (status, body["error"]["code"]) == (404, "unknown_url")
+        assert body["error"]["message"].startswith(f"Invalid URL (POST {path})")
+        assert words in body["error"]["message"]
+
+
+def test_every_answer_says_how_long_it_took_as_the_real_api_does(raw: Raw) -> None:
+    for path, body in ((CHAT, OK), (CHAT, OK | {"stream": True}), (CHAT, {}), ("/v1/nothing", {})):
+        assert 0 <= int(raw("POST", path, body)[1]["openai-processing-ms"]) < 10_000
+    assert "openai-processing-ms" not in raw("GET", "/sim/journal")[1]
 
 
 def test_an_unknown_model_has_the_real_code(client: openai.OpenAI) -> None:
@@ -147,7 +193,7 @@ def test_a_body_over_ten_megabytes_is_413(raw: Raw) -> None:
 
 def test_other_paths_are_404_and_other_methods_405(raw: Raw) -> None:
     status, _, reply = raw("POST", "/v1/images/generations", {})
-    assert (status, reply["error"]["message"]) == (404, "Invalid URL (POST /v1/images/generations)")
+    assert status == 404 and reply["error"]["message"].startswith("Invalid URL (POST /v1/images/generations)")
     assert raw("GET", "/")[0] == 404
     assert raw("GET", CHAT)[0] == 405
     assert raw("DELETE", "/v1/models")[0] == 405

@@ -154,6 +154,7 @@ def test_every_kind_explains_itself(kind: str) -> None:
         ({"kind": "embedding_changed", "model": "gpt"}, "minilm-l6-v2"),
         ({"kind": "bad_request", "message": 3}, "message"),
         ({"kind": ["slow"]}, "rate_limit"),
+        ({"kind": "slow", "self": 1}, "unknown fault field 'self'"),
         ("slow", "JSON object"),
     ],
 )
@@ -197,6 +198,7 @@ def test_json_is_read_too(tmp_path: Path) -> None:
         ("fault:\n  - {kind: slow}\n", 1, "faults, clients, quota"),
         ("faults: {kind: slow}\n", 1, "list"),
         ("faults: []\nfaults: []\n", 2, "comes twice"),
+        ("faults:\n  - {kind: slow, kind: stall}\n", 2, "'kind' comes twice"),
         ("? [a]\n: 1\n", 1, "no text"),
         ("clients:\n  - a\n", 2, "mapping"),
         ("faults: []\nquota: {rpm: 3}\n", 2, "requests_per_minute"),

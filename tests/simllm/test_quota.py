@@ -91,9 +91,21 @@ def test_an_empty_bucket_is_a_429_that_says_when(limited: SimServer, clock: Cloc
         assert (error.code, error.type) == ("rate_limit_exceeded", "requests")
         assert error.response.headers["retry-after"] == "10"
         assert error.response.headers["retry-after-ms"] == "10000"
-        assert "requests per min (RPM): Limit 6, Used 2, Requested 1. Please try again in 10s." in error.message
+        assert "requests per min (RPM): Limit 6, Used 6, Requested 1. Please try again in 10s." in error.message
         clock.now += 10
         assert create(client).headers["x-ratelimit-remaining-requests"] == "0"
+
+
+def test_every_refusal_of_a_burst_adds_up(clock: Clock) -> None:
+    board = QuotaBoard(Quota(60, burst=5), clock)
+    for _ in range(5):
+        board.admit("k", {"model": "m"})
+    for waited in (0.0, 0.25, 0.5):
+        clock.now = 1000.0 + waited
+        with pytest.raises(ApiError) as caught:
+            board.admit("k", {"model": "m"})
+        wait = "1s" if not waited else f"{1000 * (1 - waited):.0f}ms"
+        assert f"Limit 60, Used 60, Requested 1. Please try again in {wait}." in caught.value.message
 
 
 def test_clients_do_not_share_a_bucket(limited: SimServer) -> None:

@@ -10,6 +10,7 @@ import pytest
 from simllm.tokenizer import default_tokenizer
 
 FACT = "The lighthouse was built in 1887."
+PROMPT = f"Context:\n{FACT}\n\nGulls nest on the roof.\n\nQuestion: When was the lighthouse built?"
 
 
 def test_text_in_text_out_with_usage(client: openai.OpenAI) -> None:
@@ -60,7 +61,12 @@ def test_a_reply_cut_by_the_limit_is_incomplete(client: openai.OpenAI) -> None:
         ({"include": ["file_search_call.results"]}, "include[0]"),
         ({"include": "all"}, "include"),
         ({"reasoning": {"effort": "low"}}, "reasoning.effort"),
-        ({"reasoning": {"summary": "auto"}, "model": "sim-reasoner"}, "reasoning.summary"),
+        ({"reasoning": {"summary": "auto"}}, "reasoning.summary"),
+        ({"reasoning": {"summary": "none"}, "model": "sim-reasoner"}, "reasoning.summary"),
+        ({"reasoning": {"mode": "pro"}, "model": "sim-reasoner"}, "reasoning.mode"),
+        ({"reasoning": {"depth": 3}, "model": "sim-reasoner"}, "reasoning.depth"),
+        ({"truncation": "middle"}, "truncation"),
+        ({"truncation": "auto", "input": "word " * 5000}, "input"),
         ({"temperature": 0.5, "model": "sim-reasoner"}, "temperature"),
         ({"stream_options": {"include_obfuscation": False}}, "stream_options"),
         ({"metadata": {"a": 1}}, "metadata.a"),
@@ -75,7 +81,6 @@ def test_a_reply_cut_by_the_limit_is_incomplete(client: openai.OpenAI) -> None:
         ({"previous_response_id": "resp_1"}, "previous_response_id"),
         ({"tools": [{"type": "function"}]}, "tools[0].name"),
         ({"tools": [{"type": "web_search"}]}, "tools[0].type"),
-        ({"model": "minilm-l6-v2"}, "model"),
         ({"messages": []}, "messages"),
     ],
 )
@@ -129,3 +134,48 @@ def test_a_strict_tool_is_the_default_where_its_schema_allows_it(raw: Any) -> No
     tools = [{"type": "function", "name": f"f{i}", "parameters": p} for i, p in enumerate((closed, loose))]
     reply = raw("POST", "/v1/responses", {"model": "sim-small", "input": "hi", "tools": tools})[2]
     assert [tool["strict"] for tool in reply["tools"]] == [True, False]
+
+
+def test_a_reasoning_summary_is_sent_when_it_is_asked_for(client: openai.OpenAI) -> None:
+    asked: Any = {"model": "sim-reasoner", "input": PROMPT, "reasoning": {"summary": "auto"}}
+    reply = client.responses.create(**asked)
+    assert reply.reasoning is not None and reply.reasoning.summary == "detailed"
+    item = reply.output[0]
+    assert item.type == "reasoning"
+    [part] = item.summary
+    assert part.text.startswith("**Weighing ")
+    streamed = list(client.responses.create(**asked, stream=True))
+    kinds = [event.type for event in streamed]
+    first = kinds.index("response.output_item.added") + 1
+    assert kinds[first] == "response.reasoning_summary_part.added"
+    deltas = [event.delta for event in streamed if event.type == "response.reasoning_summary_text.delta"]
+    assert "".join(deltas) == part.text
+    after = kinds[first + 1 + len(deltas) :]
+    assert after[:2] == ["response.reasoning_summary_text.done", "response.reasoning_summary_part.done"]
+    short = client.responses.create(**asked | {"reasoning": {"summary": "concise"}}).output[0]
+    assert short.type == "reasoning" and part.text.startswith(short.summary[0].text) and short.summary != item.summary
+
+
+def test_without_thinking_there_is_no_summary(client: openai.OpenAI) -> None:
+    quick: Any = {"effort": "none", "summary": "auto"}
+    item = client.responses.create(model="sim-reasoner", input=PROMPT, reasoning=quick).output[0]
+    assert item.type == "reasoning" and item.summary == []
+
+
+def test_truncation_forgets_the_oldest_turns_and_keeps_instructions_and_calls_whole(client: openai.OpenAI) -> None:
+    filler = {"role": "user", "content": "word " * 1500}
+    newest = {"role": "user", "content": f"{FACT} When was the lighthouse built?"}
+    items: Any = [CALL, OUTPUT | {"output": "word " * 1500}, filler, filler, newest]
+    asked: Any = {"model": "sim-small", "input": items, "instructions": "Be brief.", "temperature": 0}
+    with pytest.raises(openai.BadRequestError) as caught:
+        client.responses.create(**asked)
+    assert caught.value.code == "context_length_exceeded"
+    reply = client.responses.create(**asked, truncation="auto")
+    assert reply.truncation == "auto"
+    counted = client.responses.input_tokens.count(
+        model="sim-small", input=[filler, filler, newest], instructions="Be brief."
+    )
+    assert reply.usage is not None and reply.usage.input_tokens == counted.input_tokens
+    same: Any = {"model": "sim-small", "input": items, "instructions": "Be brief.", "truncation": "auto"}
+    assert client.responses.input_tokens.count(**same).input_tokens == counted.input_tokens
+    assert client.responses.create(model="sim-small", input=[newest], truncation="auto").truncation == "auto"

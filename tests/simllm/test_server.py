@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import signal
 import socket
 import subprocess
@@ -211,7 +212,15 @@ def test_the_command_ends_cleanly_on_a_signal_even_in_a_stall(cache_dir: Path, t
         (("--quota", "rpm=many"), "rpm=60,tpm=20000"),
         (("--quota", "burst=3"), "requests_per_minute"),
         (("--faults", "absent.yaml"), "absent.yaml: cannot be read"),
+        (("--quota", "rpm=5,rpm=6"), "'rpm' comes twice"),
         (("--clock", "-1"), "clock_scale"),
+        (("--clock", "nan"), "clock_scale"),
+        (("--clock", "inf"), "clock_scale"),
+        (("--api-key", ""), "api_key is ''"),
+        (("--admin-key", ""), "admin_key is ''"),  # would match the header that nobody sends
+        (("--admin-key", "\u00e9"), "printable ASCII"),
+        (("--host", "::1"), "IPv4"),
+        (("--cache", "/dev/null/cache"), "--cache must be a folder"),
         (("--host", "192.0.2.1"), "192.0.2.1"),
     ],
 )
@@ -239,5 +248,32 @@ def test_help_has_examples_and_the_kinds_explain_themselves(capsys: pytest.Captu
     assert capsys.readouterr().out.startswith("stall(")
     assert main(["faults"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == len(KINDS)
-    with pytest.raises(SystemExit, match="2"):
-        main(["faults", "meteor"])
+    assert main(["faults", "meteor"]) == 2
+    assert "the kinds are rate_limit, quota" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="0"):
+        main(["--version"])
+
+
+def test_an_admin_key_of_other_letters_is_refused_not_a_crash(cache_dir: Path) -> None:
+    with SimServer(cache_dir=cache_dir, admin_key="teacher") as running:
+        for key, status in (("teacher", 200), ("t\u00e9", 403), ("", 403)):
+            connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=20)
+            connection.request("GET", "/sim/journal", headers={"x-sim-admin-key": key.encode("latin-1")})
+            assert connection.getresponse().status == status
+            connection.close()
+
+
+def test_the_command_serves_on_when_nobody_reads_its_output() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "simllm", "serve", "--port", str(port)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None and process.stderr is not None
+            process.stdout.close()
+            with openai.OpenAI(base_url=f"http://127.0.0.1:{port}/v1", api_key="any", max_retries=8) as client:
+                assert client.models.list().data
+            process.terminate()
+            assert (process.wait(timeout=20), process.stderr.read()) == (0, "")
+        finally:
+            process.kill()

@@ -163,6 +163,11 @@ SCHEMAS: list[tuple[Any, bool, str]] = [
     (nested({"type": "strin"}), False, "'strin' is not valid under any of the given schemas."),
     (nested({"type": "array"}), False, "In context=('properties', 'a'), array schema missing items."),
     (OPEN, True, "In context=(), 'additionalProperties' is required to be supplied and to be false."),
+    (
+        nested({"type": "object", "properties": {}, "required": []}),
+        True,
+        "In context=('properties', 'a'), 'additionalProperties' is required to be supplied and to be false.",
+    ),
     (CLOSED | {"required": []}, True, "including every key in properties. Missing 'a'."),
     (CLOSED | {"required": ["a", "b"]}, True, "Extra required key 'b' supplied."),
     (nested({"oneOf": [{"type": "string"}]}), True, "In context=('properties', 'a'), 'oneOf' is not permitted."),

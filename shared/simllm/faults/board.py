@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections import Counter
 from collections.abc import Sequence
 
 from simllm.faults.fault import Fault
 from simllm.faults.meeting import Meeting
+from simllm.recent import Recent
 
 
 class FaultBoard:
@@ -27,8 +27,8 @@ class FaultBoard:
     def __init__(self, default: Sequence[Fault] = (), by_client: dict[str, list[Fault]] | None = None) -> None:
         self._default = tuple(default)
         self._by_client = by_client or {}
-        self._scripts: dict[str, list[Fault]] = {}
-        self._numbers: Counter[str] = Counter()
+        self._scripts: Recent[list[Fault]] = Recent(list)
+        self._numbers: Recent[int] = Recent(int)
         self._lock = threading.Lock()
 
     def add(self, client: str, faults: Sequence[Fault]) -> None:
@@ -40,7 +40,7 @@ class FaultBoard:
         """Drop a client's script, the starting one included, and count its requests from 1 again."""
         with self._lock:
             self._scripts[client] = []
-            self._numbers.pop(client, None)
+            self._numbers.drop(client)
 
     def pending(self, client: str) -> list[Fault]:
         """What is still to come, with the remaining `times`."""

@@ -73,6 +73,7 @@ class Fault:
 
     def __init__(
         self,
+        /,
         kind: str,
         times: int = 1,
         path: str | None = None,

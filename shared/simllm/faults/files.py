@@ -84,6 +84,8 @@ def _faults(node: yaml.Node, path: Path) -> list[Fault]:
 
 
 def _built(node: yaml.Node, path: Path, build: Callable[[Any], T]) -> T:
+    if isinstance(node, yaml.MappingNode):
+        _items(node, path, "it")
     try:
         return build(yaml.SafeLoader("").construct_document(node))
     except (ValueError, yaml.YAMLError) as error:

@@ -16,6 +16,7 @@ from simllm.verdict import verdict
 
 Query = Mapping[str, str]
 Data = dict[str, Any]
+MAX_FAULTS = 10_000  # of one call; half a second
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,9 @@ def post_faults(desk: Desk, data: Data, query: Query) -> Data:
     items = data.get("faults")
     if not isinstance(items, list):
         raise ApiError(400, 'Send {"faults": [{"kind": ...}, ...]}.', param="faults", code="invalid_type")
+    if len(items) > MAX_FAULTS:
+        message = f"{len(items)} faults in one call; send at most {MAX_FAULTS}, or one with 'times'."
+        raise ApiError(400, message, param="faults", code="array_above_max_length")
     desk.faults.add(desk.client, [Fault.from_dict(item) for item in items])
     return get_faults(desk, data, query)
 

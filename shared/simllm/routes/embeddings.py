@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from simllm.catalogue import ModelCard, card
+from simllm.catalogue import ModelCard, read_model
 from simllm.embeddings import Vectors, normalise
 from simllm.engine import Engine
-from simllm.errors import ApiError, bad_type, bad_value, missing, wrong_kind
+from simllm.errors import ApiError, bad_type, bad_value, missing
 from simllm.requests import Fields, check_text
 from simllm.tokenizer import Tokenizer
 from simllm.wire import JsonReply
@@ -21,27 +21,31 @@ MAX_INPUTS = 2_048
 def handle(engine: Engine, data: dict[str, Any], client: str) -> JsonReply:
     """Embed the input. The same text always gives the same vector, for every client."""
     fields = Fields(data)
-    model = card(fields.text("model"))
-    if model.kind != "embedding":
-        raise wrong_kind(model.id, "/v1/embeddings", "an embedding")
-    fields.check_names(["model", "input", "encoding_format", "dimensions", "user"])
+    model = read_model(fields, "embedding", "/v1/embeddings")
+    fields.check_names(["model", "input", "encoding_format", "dimensions", "user"], bare=True)
+    fields.text("user", "")
     encoding = fields.one_of("encoding_format", ["float", "base64"], "float")
     dimensions = _read_dimensions(fields, model)
-    texts = _read_input(data.get("input"), engine.tokenizer)
-    tokens = [engine.tokenizer.count(text) for text in texts]
-    if max(tokens) > model.context_window:
-        message = (
-            f"This model's maximum context length is {model.context_window} tokens, however you requested "
-            f"{max(tokens)} tokens ({max(tokens)} in your prompt; 0 for the completion). Please reduce your prompt."
-        )
-        raise ApiError(400, message, param="input", code="context_length_exceeded")
-    vectors = engine.embedder.embed(texts, model.id)
+    inputs = _read_input(data.get("input"), engine.tokenizer)
+    _check_length(model, max(engine.tokenizer.at_least(text) for text, _ in inputs), "at least ")
+    tokens = [engine.tokenizer.count(text) if sent is None else sent for text, sent in inputs]
+    _check_length(model, max(tokens))
+    vectors = engine.embedder.embed([text for text, _ in inputs], model.id)
     if dimensions < vectors.shape[1]:
         vectors = normalise(vectors[:, :dimensions])
     items = [{"object": "embedding", "index": i, "embedding": v} for i, v in enumerate(_encode(vectors, encoding))]
     usage = {"prompt_tokens": sum(tokens), "total_tokens": sum(tokens)}
     body = {"object": "list", "data": items, "model": model.id, "usage": usage}
     return JsonReply(body, sum(tokens), 0, model.latency_ms(sum(tokens)))
+
+
+def _check_length(model: ModelCard, tokens: int, about: str = "") -> None:
+    if tokens > model.context_window:
+        message = (
+            f"This model's maximum context length is {model.context_window} tokens, however you requested "
+            f"{about}{tokens} tokens ({about}{tokens} in your prompt; 0 for the completion). Please reduce your prompt."
+        )
+        raise ApiError(400, message, param="input", code="context_length_exceeded")
 
 
 def _read_dimensions(fields: Fields, model: ModelCard) -> int:
@@ -57,8 +61,8 @@ def _read_dimensions(fields: Fields, model: ModelCard) -> int:
     return wanted
 
 
-def _read_input(value: object, tokenizer: Tokenizer) -> list[str]:
-    """The texts: a string, strings, one token list, or token lists."""
+def _read_input(value: object, tokenizer: Tokenizer) -> list[tuple[str, int | None]]:
+    """The texts of a string, strings, one token list, or token lists, each with the number of tokens it was sent as."""
     if value is None:
         raise missing("input")
     if isinstance(value, str):
@@ -74,10 +78,11 @@ def _read_input(value: object, tokenizer: Tokenizer) -> list[str]:
         raise bad_value("input", message, "array_above_max_length")
     if len({isinstance(item, list) for item in items}) > 1:
         raise bad_type("input", "an array of strings or an array of token arrays, not both in one", value)
-    return [_read_item(f"input[{i}]", item, tokenizer) for i, item in enumerate(items)]
+    names = [f"input[{i}]" for i in range(len(items))] if items is value else ["input"]
+    return [_read_item(name, item, tokenizer) for name, item in zip(names, items, strict=True)]
 
 
-def _read_item(name: str, item: object, tokenizer: Tokenizer) -> str:
+def _read_item(name: str, item: object, tokenizer: Tokenizer) -> tuple[str, int | None]:
     if isinstance(item, list):
         for token in item:
             if not _is_int(token) or not 0 <= token < tokenizer.vocab_size:
@@ -87,7 +92,7 @@ def _read_item(name: str, item: object, tokenizer: Tokenizer) -> str:
         text = check_text(name, item)
     if not text.strip():
         raise bad_value(name, f"Invalid '{name}': input cannot be an empty string.", "empty_string")
-    return text
+    return text, len(item) if isinstance(item, list) else None
 
 
 def _is_int(value: object) -> bool:

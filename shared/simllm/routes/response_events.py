@@ -2,6 +2,8 @@
 
     response.created, response.in_progress
     per item: output_item.added … output_item.done, and in between
+        reasoning, when a summary was asked for: reasoning_summary_part.added, reasoning_summary_text.delta …,
+            reasoning_summary_text.done, reasoning_summary_part.done
         a message: content_part.added, output_text.delta …, output_text.done, content_part.done (or refusal.*)
         a function call: function_call_arguments.delta …, function_call_arguments.done
     response.completed or response.incomplete
@@ -11,6 +13,7 @@ Events are numbered and carry their type twice, in `event:` and in the data; no 
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from simllm.catalogue import ModelCard
@@ -18,6 +21,8 @@ from simllm.choices import Choice
 from simllm.routes.logprobs import token_logprobs
 from simllm.tokenizer import Tokenizer
 from simllm.wire import StreamEvent
+
+_WORDS = re.compile(r"\S+\s*|\s+")
 
 
 def response_events(body: dict[str, Any], choice: Choice, model: ModelCard, tokenizer: Tokenizer) -> list[StreamEvent]:
@@ -58,7 +63,8 @@ class _Writer:
         calls = iter(self._choice.calls)
         for index, item in enumerate(self._body["output"]):
             if item["type"] == "reasoning":
-                self._add("response.output_item.added", output_index=index, item=item)
+                self._add("response.output_item.added", output_index=index, item=item | {"summary": []})
+                self._reasoning(index, item)
                 self._thought = self._choice.reasoning_tokens
             elif item["type"] == "message":
                 self._message(index, item)
@@ -74,6 +80,18 @@ class _Writer:
         self._events.append(
             StreamEvent(data, self._sent, self._model.latency_ms(self._thought + self._sent), final=final)
         )
+
+    def _reasoning(self, index: int, item: dict[str, Any]) -> None:
+        """The summary, while the model is still thinking."""
+        for number, part in enumerate(item["summary"]):
+            place = {"item_id": item["id"], "output_index": index, "summary_index": number}
+            self._add("response.reasoning_summary_part.added", **place, part=part | {"text": ""})
+            words = _WORDS.findall(part["text"])
+            for i, word in enumerate(words, start=1):
+                self._thought = self._choice.reasoning_tokens * i // len(words)
+                self._add("response.reasoning_summary_text.delta", **place, delta=word)
+            self._add("response.reasoning_summary_text.done", **place, text=part["text"])
+            self._add("response.reasoning_summary_part.done", **place, part=part)
 
     def _message(self, index: int, item: dict[str, Any]) -> None:
         [part] = item["content"]

@@ -9,16 +9,19 @@ from __future__ import annotations
 import base64
 import hashlib
 import time
+from dataclasses import replace
 from typing import Any
 
 from simllm.choices import Choice
 from simllm.engine import Completion, Engine
 from simllm.errors import ApiError, input_too_long
+from simllm.reasoning import summarise
 from simllm.responses import ResponseRequest, read_counted, read_response
 from simllm.routes.logprobs import token_logprobs
 from simllm.routes.response_events import response_events
 from simllm.tokenizer import Tokenizer
 from simllm.tools import Tool, ToolChoice
+from simllm.truncation import truncate
 from simllm.wire import JsonReply, Reply, StreamReply
 
 INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
@@ -26,7 +29,7 @@ INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
 
 def handle(engine: Engine, data: dict[str, Any], client: str) -> Reply:
     """Answer one stateless request, whole or streamed."""
-    request = read_response(data)
+    request = _fitted(read_response(data), engine.tokenizer)
     try:
         completion = engine.complete(request.chat, client)
     except ApiError as error:
@@ -52,7 +55,15 @@ def handle(engine: Engine, data: dict[str, Any], client: str) -> Reply:
 
 def handle_input_tokens(engine: Engine, data: dict[str, Any], client: str) -> JsonReply:
     """Count the tokens of a request without answering it."""
-    return JsonReply({"object": "response.input_tokens", "input_tokens": engine.count_prompt(read_counted(data))})
+    request = _fitted(read_counted(data), engine.tokenizer)
+    return JsonReply({"object": "response.input_tokens", "input_tokens": engine.count_prompt(request.chat)})
+
+
+def _fitted(request: ResponseRequest, tokenizer: Tokenizer) -> ResponseRequest:
+    """The request as the model gets it: with `truncation: "auto"`, cut down to its window."""
+    if request.truncation == "disabled":
+        return request
+    return replace(request, chat=truncate(request.chat, tokenizer, lead=1 if request.instructions else 0))
 
 
 def output_items(request: ResponseRequest, completion: Completion, tokenizer: Tokenizer) -> list[dict[str, Any]]:
@@ -62,7 +73,10 @@ def output_items(request: ResponseRequest, completion: Completion, tokenizer: To
     items: list[dict[str, Any]] = []
     if request.chat.model.reasons:
         sealed = _sealed(request)  # sent by default, whether `include` asks for it or not
-        items.append({"id": f"rs_{completion.id}", "type": "reasoning", "summary": [], "encrypted_content": sealed})
+        summary = _summary(request, completion)
+        items.append(
+            {"id": f"rs_{completion.id}", "type": "reasoning", "summary": summary, "encrypted_content": sealed}
+        )
     if choice.pieces or not (choice.calls or (request.chat.model.reasons and cut)):
         status = "incomplete" if cut and not choice.calls else "completed"
         items.append(
@@ -95,6 +109,13 @@ def _part(choice: Choice, request: ResponseRequest, tokenizer: Tokenizer) -> dic
     return {"type": "output_text", "text": choice.text, "annotations": [], "logprobs": logprobs}
 
 
+def _summary(request: ResponseRequest, completion: Completion) -> list[dict[str, Any]]:
+    """The summary of the thinking: none where it was not asked for, or where there was nothing to think."""
+    if request.summary is None or not completion.reasoning_tokens or not completion.candidates:
+        return []
+    return [{"type": "summary_text", "text": summarise(completion.candidates, request.summary)}]
+
+
 def _sealed(request: ResponseRequest) -> str:
     """Stands for encrypted reasoning: opaque, and the same for the same prompt."""
     return base64.b64encode(hashlib.sha256(request.chat.prompt_digest().encode()).digest()).decode()
@@ -124,7 +145,7 @@ def _frame(request: ResponseRequest, completion: Completion, now: int) -> dict[s
         "output": [],
         "parallel_tool_calls": chat.parallel,
         "previous_response_id": None,
-        "reasoning": {"effort": chat.effort, "summary": None},
+        "reasoning": {"effort": chat.effort, "summary": request.summary},
         "service_tier": "default",
         "store": False,
         "temperature": chat.temperature,
@@ -133,7 +154,7 @@ def _frame(request: ResponseRequest, completion: Completion, now: int) -> dict[s
         "tools": [_tool(tool) for tool in chat.tools],
         "top_logprobs": chat.top_logprobs,
         "top_p": chat.top_p,
-        "truncation": "disabled",
+        "truncation": request.truncation,
         "usage": None,
         **request.echo,
     }

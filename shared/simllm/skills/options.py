@@ -93,7 +93,7 @@ def _by_words(option: Any, text: str, field: Field, evidence: Evidence, closed: 
     if hit:
         return Choice(option, 0.8 + 0.01 * len(set(words) & {w for w, _, _ in evidence.words}), hit)
     stems = [stem(word) for word in words]
-    share = sum(len(word) > 2 and _alike(word, evidence) for word in stems) / len(stems)
+    share = sum(len(word) > 2 and _alike(word, evidence) for word in stems) / max(1, len(stems))
     return Choice(option, 0.6 * share)
 
 

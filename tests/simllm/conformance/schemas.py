@@ -172,11 +172,12 @@ FUNCTION_CALL = obj(
         "name": NAME,
     }
 )
+SUMMARY_PART = obj({"type": one("summary_text"), "text": TEXT})
 REASONING_ITEM = obj(
     {
         "id": {"type": "string", "pattern": "^rs_"},
         "type": one("reasoning"),
-        "summary": many({}),
+        "summary": many(SUMMARY_PART),
         "encrypted_content": NAME,
     }
 )
@@ -230,7 +231,7 @@ RESPONSE = obj(
         "parallel_tool_calls": TRUE_OR_FALSE,
         "previous_response_id": NULL,
         "prompt_cache_key": nullable(TEXT),
-        "reasoning": obj({"effort": nullable(NAME), "summary": NULL}),
+        "reasoning": obj({"effort": nullable(NAME), "summary": nullable(NAME)}),
         "safety_identifier": nullable(TEXT),
         "service_tier": one("default"),
         "store": one(False),
@@ -240,7 +241,7 @@ RESPONSE = obj(
         "tools": many(FUNCTION_TOOL),
         "top_logprobs": COUNT,
         "top_p": {"type": "number"},
-        "truncation": one("disabled"),
+        "truncation": one("auto", "disabled"),
         "usage": nullable(RESPONSE_USAGE),
         "user": nullable(TEXT),
     }
@@ -254,6 +255,7 @@ def _event(kind: str, **fields: Schema) -> Schema:
 
 _PLACE = {"item_id": NAME, "output_index": COUNT}
 _PART = {**_PLACE, "content_index": COUNT}
+_SUMMARY = {**_PLACE, "summary_index": COUNT}
 EVENTS: dict[str, Schema] = {
     "response.created": _event("response.created", response=RESPONSE),
     "response.in_progress": _event("response.in_progress", response=RESPONSE),
@@ -261,6 +263,14 @@ EVENTS: dict[str, Schema] = {
     "response.incomplete": _event("response.incomplete", response=RESPONSE),
     "response.output_item.added": _event("response.output_item.added", output_index=COUNT, item=ITEM),
     "response.output_item.done": _event("response.output_item.done", output_index=COUNT, item=ITEM),
+    "response.reasoning_summary_part.added": _event(
+        "response.reasoning_summary_part.added", **_SUMMARY, part=SUMMARY_PART
+    ),
+    "response.reasoning_summary_part.done": _event(
+        "response.reasoning_summary_part.done", **_SUMMARY, part=SUMMARY_PART
+    ),
+    "response.reasoning_summary_text.delta": _event("response.reasoning_summary_text.delta", **_SUMMARY, delta=TEXT),
+    "response.reasoning_summary_text.done": _event("response.reasoning_summary_text.done", **_SUMMARY, text=TEXT),
     "response.content_part.added": _event(
         "response.content_part.added", **_PART, part=either(OUTPUT_TEXT, OUTPUT_REFUSAL)
     ),
@@ -310,6 +320,10 @@ GENERATED: list[tuple[Schema, Any]] = [
     (EVENTS["response.incomplete"], tr.ResponseIncompleteEvent),
     (EVENTS["response.output_item.added"], tr.ResponseOutputItemAddedEvent),
     (EVENTS["response.output_item.done"], tr.ResponseOutputItemDoneEvent),
+    (EVENTS["response.reasoning_summary_part.added"], tr.ResponseReasoningSummaryPartAddedEvent),
+    (EVENTS["response.reasoning_summary_part.done"], tr.ResponseReasoningSummaryPartDoneEvent),
+    (EVENTS["response.reasoning_summary_text.delta"], tr.ResponseReasoningSummaryTextDeltaEvent),
+    (EVENTS["response.reasoning_summary_text.done"], tr.ResponseReasoningSummaryTextDoneEvent),
     (EVENTS["response.content_part.added"], tr.ResponseContentPartAddedEvent),
     (EVENTS["response.content_part.done"], tr.ResponseContentPartDoneEvent),
     (EVENTS["response.output_text.delta"], tr.ResponseTextDeltaEvent),

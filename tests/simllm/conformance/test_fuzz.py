@@ -162,14 +162,15 @@ RESPONSE_BODY = few(
     text=sloppy(format=st.builds(lambda f: {"type": "json_schema"} | f, FORMAT)),
     max_output_tokens=st.sampled_from([15, 16, 50]),
     include=st.lists(st.sampled_from(["reasoning.encrypted_content", "message.output_text.logprobs"]), max_size=2),
-    reasoning=sloppy(effort=st.sampled_from(["low", "huge"])),
+    reasoning=sloppy(effort=st.sampled_from(["low", "huge"]), summary=st.sampled_from(["auto", "concise", "long"])),
+    truncation=st.sampled_from(["auto", "disabled", "middle"]),
     **SAMPLING,
 )
 
 
 def check(raw: Raw, path: str, body: dict[str, Any], schema: dict[str, Any]) -> None:
     status, headers, reply = raw("POST", path, body)
-    assert status in (200, 400, 404), reply
+    assert status in (200, 400, 403, 404), reply
     if "json" in headers["content-type"]:
         conforms(reply, schema if status == 200 else schemas.ERROR)
     else:
