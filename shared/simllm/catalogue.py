@@ -98,7 +98,7 @@ LARGE = Skill(
     noise=0.015,
     middle_blindness=0.1,
     identifier_care=0.2,
-    abstain_below=0.48,
+    abstain_below=0.49,
     sharpness=0.05,
 )
 REASONER = replace(
