@@ -131,7 +131,7 @@ def ask(question, config):
             rows = db.execute(SEARCH, (vector, vector)).fetchall()
         trace["found"] = [(name, round(similarity, 3)) for name, _, similarity in rows]
         pasted = "\n\n".join(f"[{name}]\n{body}" for name, body, _ in rows[: config.retrieval_k])
-        prompt = f"Answer the question from these documents.\n\n{pasted}\n\nQuestion: {question}\nAnswer:"
+        prompt = f"Answer the question from these documents, in at most 60 words.\n\n{pasted}\n\nQuestion: {question}\nAnswer:"
         messages = [{"role": "user", "content": prompt}]
         with stage(trace, "generate"):
             client = client_of(config.base_url, config.api_key)
