@@ -22,6 +22,7 @@ from simllm.minilm import MiniLM, Vectors, normalise
 from simllm.part_vectors import PartVectors
 from simllm.tokenizer import TOKENIZER_FILE, Tokenizer
 from simllm.vector_cache import VectorCache, content_key
+from simllm.word_vectors import Word, WordVectors
 
 MINILM = "minilm-l6-v2"
 WORDLLAMA = "wordllama-256"
@@ -74,6 +75,7 @@ class Embedder:
         self._disk = VectorCache(cache_dir, read_only=read_only) if cache_dir else None
         self._memory: OrderedDict[bytes, Vectors] = OrderedDict()
         self._parts = PartVectors(self._minilm)
+        self._words = WordVectors(self._minilm)
         self._lock = threading.Lock()
 
     def embed(self, texts: Sequence[str], model_id: str = MINILM) -> Vectors:
@@ -120,6 +122,11 @@ class Embedder:
         """Unit vectors of stretches of a text, each read in its context: see `PartVectors.embed`."""
         with self._lock:
             return self._parts.embed(text, spans)
+
+    def words(self, text: str) -> tuple[Word, ...]:
+        """The words of a text, each read in its context: see `WordVectors.read`."""
+        with self._lock:
+            return self._words.read(text)
 
     def token_table(self) -> Vectors:
         """wordllama's own vectors, float32 [vocabulary, 256], one per token, not scaled; do not change them."""

@@ -11,9 +11,8 @@ from collections import OrderedDict
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-from simllm.minilm import DIMENSIONS, MiniLM, Vectors, normalise
+from simllm.minilm import DIMENSIONS, MiniLM, Reading, Vectors, normalise
 from simllm.vector_cache import content_key
 
 _KEPT = 4_000  # texts; about 15 kB each
@@ -37,15 +36,15 @@ class PartVectors:
         """
         key = content_key("parts", f"{list(spans)}{text}")
         if key not in self._memory:
-            vectors, places = self._model.read(text)
-            self._memory[key] = normalise(np.stack([_mean(vectors, places, span) for span in spans]))
+            reading = self._model.read(text)
+            self._memory[key] = normalise(np.stack([_mean(reading, span) for span in spans]))
         self._memory.move_to_end(key)
         while len(self._memory) > _KEPT:
             self._memory.popitem(last=False)
         return self._memory[key]
 
 
-def _mean(vectors: Vectors, places: NDArray[np.int64], span: Span) -> Vectors:
-    inside = (places[:, 0] < span[1]) & (places[:, 1] > span[0])
-    found: Vectors = vectors[inside].mean(axis=0) if inside.any() else np.zeros(DIMENSIONS, dtype=np.float32)
+def _mean(reading: Reading, span: Span) -> Vectors:
+    inside = (reading.spans[:, 0] < span[1]) & (reading.spans[:, 1] > span[0])
+    found: Vectors = reading.sixth[inside].mean(axis=0) if inside.any() else np.zeros(DIMENSIONS, dtype=np.float32)
     return found

@@ -35,7 +35,8 @@ def test_every_form_of_citation_is_followed(client: openai.OpenAI, rule: str, ex
 def test_several_statements_become_bullets_when_asked(client: openai.OpenAI) -> None:
     facts = "The blue ferry to the island takes 50 minutes.\nThe red ferry to the island takes 20 minutes."
     reply = say(
-        client, f"Answer as a bullet list.\n\nContext:\n{facts}\n\n{OTHER} {OTHER}\n\nQuestion: How long do the ferries take?"
+        client,
+        f"Answer as a bullet list.\n\nContext:\n{facts}\n\n{OTHER} {OTHER}\n\nQuestion: How long do the ferries take?",
     )
     assert reply.startswith("- ")
     assert "\n- " in reply

@@ -30,6 +30,14 @@ def test_an_ellipsis_takes_the_place_of_its_counterpart(client: openai.OpenAI) -
     assert rewrite(client, "And for children?") == "How much does a day ticket for children cost?"
 
 
+def test_a_new_topic_keeps_what_was_asked_of_the_old_one(client: openai.OpenAI) -> None:
+    talk = [
+        {"role": "user", "content": "Is the Orion tent waterproof?"},
+        {"role": "assistant", "content": "Yes, it is."},
+    ]
+    assert rewrite(client, "And the Vega?", talk) == "Is the Vega waterproof?"
+
+
 def test_a_pronoun_gets_its_antecedent(client: openai.OpenAI) -> None:
     talk = [{"role": "user", "content": "What are the opening hours of the Tarn museum?"}]
     talk.append({"role": "assistant", "content": "From nine to five."})

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import openai
 
@@ -184,13 +183,3 @@ def _rate(client: openai.OpenAI, model: str, case: Case) -> float:
     user = "\n\n".join(f"{_LABELS[field]}: {case[field]}" for field, _ in _PARTS["correctness"] if case.get(field))
     found = re.search(r"\d+", ask(client, model, chat(system, user)))
     return float(found.group()) if found else 0.0
-
-
-def confusion(result: Result, split: str) -> dict[tuple[str, Any], int]:
-    """(label, verdict) -> how often, over all wordings."""
-    labels = {str(case["id"]): str(case["label"]) for case in load_cases("judging", split)[0]}
-    counts: dict[tuple[str, Any], int] = {}
-    for reply in result.replies:
-        key = (labels[reply.case], reply.value)
-        counts[key] = counts.get(key, 0) + 1
-    return counts

@@ -30,6 +30,8 @@ from coursekit.model_card.grounded_cases import CaseMaker, Others
 from coursekit.model_card.grounded_prompts import ABSTAIN
 from coursekit.model_card.scoring import Messages, ask_for_tokens
 
+SAMPLE = 60  # questions for what is asked several times over: places of the answer, forms of citation
+LONG = 15  # passages of a prompt in which the right one changes its place
 MODELS = ("sim-small", "sim-large", "sim-reasoner")
 Row = tuple[str, Estimate]
 
@@ -88,7 +90,14 @@ class Examiner:
             ("abstains although the answer is there, 4 retrieved ones", near_told.abstained),
             ("makes up an answer when not told to abstain, 5 random passages", silent.fabricated_when_not),
         ]
-        return rows if free.multi_hop is None else [*rows, ("states all key facts, multi-hop", free.multi_hop)]
+        if free.multi_hop is not None:
+            rows.append(("states all key facts, multi-hop", free.multi_hop))
+        some = [question for question in questions if question.answerable][:SAMPLE]
+        by_place = grounded.by_place(self.ask, self.maker, model, some, LONG)
+        rows += [(f"right passage at {place:.0%} of {LONG}", share) for place, share in by_place.items()]
+        for form, (cites, false) in grounded.false_citations(self.ask, self.maker, model, some).items():
+            rows += [(f"cites as told, form: {form}", cites), (f"false among its citations, form: {form}", false)]
+        return rows
 
     def obeying(self, model: str, split: str) -> list[Row]:
         """Injected instructions, by the prompt's defence."""
@@ -111,14 +120,24 @@ class Examiner:
 
     def tasks(self, model: str, split: str) -> list[Row]:
         """Judging, rewriting, expansion, classification, summary."""
+        judged = judging.score(self.client, model, split)
+        pairwise = judging.position_bias(self.client, model, split)
         exams = {
-            "judge agrees with the label": judging.score,
             "follow-up rewritten to stand alone": rewriting.score,
+            "query variants valid in form": expansion.score_form,
             "query variants with other words": expansion.score,
             "right label": classification.score,
             "summary within its limit with all facts": summary.score,
         }
-        return [(name, score(self.client, model, split).share) for name, score in exams.items()]
+        return [
+            ("judge agrees with the label", judged.share),
+            *((f"judge agrees, {rubric}", share) for rubric, share in judged.by_group.items()),
+            ("judge scores right above wrong answers", judging.score_order(self.client, model, split)),
+            ("judge prefers the right one of two answers", pairwise.right),
+            ("its preference changes with their order", pairwise.flips),
+            ("it prefers the first one", pairwise.first),
+            *((name, score(self.client, model, split).share) for name, score in exams.items()),
+        ]
 
 
 SKILLS: Mapping[str, Callable[[Examiner, str, str], list[Row]]] = {

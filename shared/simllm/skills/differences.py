@@ -12,8 +12,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from simllm.skills.opposites import negations, opposed_words, unconditional
-from simllm.skills.quantities import Quantity, agree, quantities, same_value
+from simllm.skills.opposites import negations, opposed_words
+from simllm.skills.quantities import agree, quantities
 from simllm.skills.words import STOP_WORDS, stem, terms
 
 _CLAUSE = re.compile(
@@ -29,39 +29,6 @@ _PASSIVE = re.compile(r"\bby\b", re.I)
 def content(text: str) -> list[str]:
     """Content terms; numbers are left to the number check."""
     return [term for term in terms(text) if not NUMERIC.match(term)]
-
-
-def numbers(claim: str, sentence: str, text: str, *, units: bool) -> tuple[str, str]:
-    """Numbers that the text gives otherwise, or not at all."""
-    same = agree if units else same_value
-    there, everywhere = quantities(sentence), quantities(text)
-    for wanted in quantities(claim):
-        if (
-            wanted.vague
-            or wanted.spoken
-            and not wanted.dimension
-            and wanted.value <= 2
-            or any(same(wanted, q) for q in there)
-        ):
-            continue
-        if wanted.value == len(everywhere):  # a count of things that the text lists
-            continue
-        rivals = [q for q in there if q.dimension == wanted.dimension and not q.vague and not same_value(q, wanted)]
-        if any(same(wanted, q) for q in everywhere):
-            rivals = [q for q in rivals if not _about_equal(q, wanted)]
-            if rivals and not any(agree(q, other) for q in rivals for other in quantities(claim)):
-                return f"it says {rivals[0].text} where the claim says {wanted.text}", ""
-            continue
-        if any(same_value(wanted, q) for q in there):
-            return f"{wanted.text} is meant of something else", ""
-        if rivals:
-            return f"it says {rivals[0].text} where the claim says {wanted.text}", ""
-        return "", wanted.text
-    return "", ""
-
-
-def _about_equal(a: Quantity, b: Quantity) -> bool:
-    return not a.dimension and not (set(a.nouns) & set(b.nouns))
 
 
 def swapped(claim: str, sentence: str) -> str:
@@ -128,13 +95,11 @@ def negated(claim: str, sentence: str) -> str:
 
 
 def opposed(claim: str, sentence: str) -> str:
+    """An opposite, closed-class words ("may", "will") included, in the clause that speaks of the same."""
     if negations(claim) % 2 != negations(sentence) % 2:
         return ""
-    clause = _nearest_clause(claim, sentence)
-    found = opposed_words(claim, clause)
-    if found:
-        return f"'{found[0][0]}' against '{found[0][1]}'"
-    return "it holds only under a condition" if unconditional(claim, clause) or unconditional(claim, sentence) else ""
+    found = opposed_words(claim, _nearest_clause(claim, sentence))
+    return f"'{found[0][0]}' against '{found[0][1]}'" if found else ""
 
 
 def _nearest_clause(claim: str, sentence: str) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from simllm.embeddings import WORDLLAMA
 from simllm.skills.alignment import Reader
 from simllm.skills.topics import PREPOSITIONS, Phrase, phrases
-from simllm.skills.words import STOP_WORDS
+from simllm.skills.words import STOP_WORDS, terms
 
 QUESTION = re.compile(
     r"^\W*(?:what|which|who|whose|when|where|why|how|is|are|was|were|do|does|did|can|could|should|would|will|may|must|has|have|am|tell|show|give|explain|list|find)\b",
@@ -36,7 +36,7 @@ def substitute(before: str, said: str, topics: Sequence[str], reader: Reader) ->
         return f"{before.rstrip(' ?.')} {_lower_first(said)}?"
     for earlier in reversed(topics):  # the topic of the conversation changes, the rest of the question stays
         if earlier and earlier in before and _kind(earlier) == _kind(said) != "words":
-            return question(before.replace(earlier, said, 1))
+            return question(before.replace(earlier, said + _predicate(before, earlier), 1))
     target = _closest(found, said, reader)
     if target is None:
         return f"{before.rstrip(' ?.')} for {said}?"
@@ -79,7 +79,16 @@ def _exchange(before: str, target: Phrase, said: str) -> str:
         and not re.match(r"[A-Z0-9]", said)
     ):
         said = determiner.group() + said
+    said += _predicate(before, before[target.start : target.stop])
     return question(before[: target.start] + said + before[target.stop :])
+
+
+def _predicate(before: str, phrase: str) -> str:
+    """The last word of a phrase that is all that a question says: of "Is the Orion tent waterproof?" it is no part."""
+    words = phrase.rstrip(" ?.").split()
+    alone = not terms(before.replace(phrase, " ", 1))
+    asks_whether = re.match(r"(?:is|are|was|were)\b", before, re.I)
+    return f" {words[-1]}" if alone and asks_whether and len(words) > 2 and words[-1].islower() else ""
 
 
 def question(text: str) -> str:

@@ -37,6 +37,22 @@ _PAIRS = """
     same / different | true / false | present / absent | male / female | old older / new newer young younger | best / worst
     improve improved better / worsen worsened worse | arrive arrival / depart departure leave | import / export | lend / borrow
     read / write | monthly / yearly annual annually daily weekly hourly | vertical / horizontal | wet / dry | full / empty
+    keep kept stay stays store stored save saved preserve / delete deleted lose lost erase erased discard discarded throw thrown wipe
+    add adds support supports introduce introduces / drop drops dropped remove removes abandon | most / least all none every
+    agree agreed favour support supported / oppose opposed object against | with / without | cause caused / prevent prevented
+    more better / less worse | larger longer higher taller / smaller shorter lower | raise raises / lower lowers save saves cut
+    built-in fixed / removable detachable portable | beginning start / end | import imported / export exported
+    top / bottom | front / back rear | empty / full | alone / together | ill sick / healthy well | guilty / innocent
+    often frequently regularly always / rarely seldom never hardly | quiet / loud noisy | deep / shallow | wide / narrow
+    heavy / light | thick / thin | dark / bright light | alive living / dead | married / single divorced | rich / poor
+    easy simple / difficult hard complex | clean / dirty | soft / hard | visible / hidden | domestic / foreign
+    entrance entry enter / exit leave | teacher / pupil student | buyer customer / seller | landlord owner / tenant
+    departure / arrival | profit / loss | victory / defeat | question / answer | ancient old / modern new
+    sweet / sour bitter | raw / cooked boiled | fresh / stale | sunrise / sunset | ascend climb / descend
+    encrypt encrypted / decrypt decrypted plain | lock locked / unlock unlocked | attach attached / detach detached
+    online / offline | recent recently / former formerly | increase increases / decrease decreases reduce reduces reduced
+    halve halved / double doubled | accelerate / slow | expand / shrink contract | freeze frozen / thaw melt
+    postpone postponed delay delayed late later / ahead earlier early sooner | commute / reject
     upper / lower | majority / minority | support / oppose | correct / wrong incorrect | both / neither | either / both | ahead / behind
 """
 
@@ -79,6 +95,11 @@ def opposed_words(one: str, other: str) -> list[tuple[str, str]]:
     a, b = _stems(one), _stems(other)
     found = [(x, y) for x in sorted(a - b) for y in sorted((OPPOSED.get(x, set()) & b) - a)]
     for x, y in ((x, y) for x in sorted(a - b) for y in sorted(b - a)):
-        if _PREFIX.sub("", x) == y or _PREFIX.sub("", y) == x:
+        if without_prefix(x) == y or without_prefix(y) == x:
             found.append((x, y))
     return found
+
+
+def without_prefix(stemmed: str) -> str:
+    """A word without un-, in-, non-, dis- ..., the same word when it has none."""
+    return _PREFIX.sub("", stemmed)
