@@ -160,15 +160,15 @@ def _bare_minilm() -> Callable[[list[str]], None]:
     import onnxruntime
     from tokenizers import Tokenizer
 
-    from simllm.embeddings import MINILM_FOLDER, MINILM_WINDOW
+    from simllm.minilm import FOLDER, WINDOW
 
     onnxruntime.set_default_logger_severity(3)
     options = onnxruntime.SessionOptions()
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    model = str(MINILM_FOLDER / "model.onnx")
+    model = str(FOLDER / "model.onnx")
     session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    tokenizer = Tokenizer.from_file(str(MINILM_FOLDER / "tokenizer.json"))
-    tokenizer.enable_truncation(MINILM_WINDOW)
+    tokenizer = Tokenizer.from_file(str(FOLDER / "tokenizer.json"))
+    tokenizer.enable_truncation(WINDOW)
     tokenizer.no_padding()
 
     def run(texts: list[str]) -> None:
