@@ -10,8 +10,8 @@ from simllm.schema import ReplyFormat
 from simllm.skills.brief import Brief
 from simllm.skills.classification import read_labels
 from simllm.skills.exclusive import exclusive
-from simllm.skills.plain_measures import plain_measures
 from simllm.skills.pairing import EXCLUDED, Reading, pair
+from simllm.skills.plain_measures import plain_measures
 from simllm.skills.signals import of_candidate, of_claim
 from simllm.skills.wanted import provides
 from simllm.skills.weights import WEIGHTS

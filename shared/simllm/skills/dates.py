@@ -89,7 +89,7 @@ _RELATIVE = re.compile(
     re.I,
 )
 _TIME = re.compile(
-    r"(?<![\d:.-])(?:(?P<h>[01]?\d|2[0-4])[:.](?P<m>[0-5]\d)(?::[0-5]\d)?\s*(?P<half>[ap]\.?m\b\.?)?|(?P<h2>1[0-2]|0?[1-9])\s*(?P<half2>[ap]\.?m\b\.?)"
+    r"(?<![\d:.])(?<![A-Za-z]-)(?<!:\d\d:\d\d-)(?:(?P<h>[01]?\d|2[0-4])[:.](?P<m>[0-5]\d)(?::[0-5]\d)?\s*(?P<half>[ap]\.?m\b\.?)?|(?P<h2>1[0-2]|0?[1-9])\s*(?P<half2>[ap]\.?m\b\.?)"
     r"|(?P<h3>1[0-2]|[1-9])\s+(?:o'?clock)(?:\s+in the\s+(?P<part>morning|afternoon|evening))?|\b(?P<noon>noon|midday|midnight)\b)(?![\d:])",
     re.I,
 )

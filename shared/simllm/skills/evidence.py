@@ -22,6 +22,7 @@ _CLAUSE = re.compile(r"(?<=[.!?])\s+|\n+|[,;:](?=\s)|\s+(?:and|but|because|so|th
 _NEGATION = re.compile(
     r"\b(?:no|not|n't|never|without|none|cannot|except|non|off|neither|nor|unless|disable[sd]?|skip)\b|n['’]t\b", re.I
 )
+_SIGNS = (("[×*]", "multiplied by"), ("÷", "divided by"), (r"\+", "plus"), (" - ", "minus"))
 MOST_PARTS = 40
 
 
@@ -37,7 +38,7 @@ class Evidence:
     def __init__(self, text: str, today: date | None, embedder: Embedder | None) -> None:
         self.text = text
         self.today = today
-        self._embedder = embedder
+        self.embedder = embedder
 
     @cached_property
     def mentions(self) -> list[Mention]:
@@ -86,19 +87,27 @@ class Evidence:
         if parts == "all":
             chosen += [(m.start, m.text) for m in self.mentions if m.kind == "phrase" and len(m.text) > 2]
         chosen = chosen[:MOST_PARTS] or [(0, self.text or " ")]
-        if self._embedder is None:
+        if self.embedder is None:
             return np.zeros((len(texts), len(chosen)), dtype=np.float32), chosen
-        vectors = self._embedder.embed([text or " " for text in (*texts, *(part for _, part in chosen))])
+        parts_said = [_signs_in_words(part) for _, part in chosen]
+        vectors = self.embedder.embed([text or " " for text in (*texts, *parts_said)])
         cosines: NDArray[np.float32] = vectors[: len(texts)] @ vectors[len(texts) :].T
         return cosines, chosen
 
     def kinship(self, mentions: Sequence[str], labels: Sequence[str]) -> NDArray[np.float32]:
         """Cosines [mentions, labels] by static word vectors: whether "Lyon" is the sort of thing called "city"."""
-        if self._embedder is None or not mentions or not labels:
+        if self.embedder is None or not mentions or not labels:
             return np.zeros((len(mentions), len(labels)), dtype=np.float32)
-        vectors = self._embedder.embed([text or " " for text in (*mentions, *labels)], "wordllama-256")
+        vectors = self.embedder.embed([text or " " for text in (*mentions, *labels)], "wordllama-256")
         found: NDArray[np.float32] = vectors[: len(mentions)] @ vectors[len(mentions) :].T
         return found
+
+
+def _signs_in_words(text: str) -> str:
+    """ "12 × 34" as "12 multiplied by 34": an embedding of words does not read signs."""
+    for sign, word in _SIGNS:
+        text = re.sub(rf"(?<=\d)\s*{sign}\s*(?=\d)", f" {word} ", text)
+    return text
 
 
 def negative(text: str) -> bool:

@@ -1,40 +1,22 @@
 """Read values out of a text into any JSON schema.
 
 The same slot filling as for tool arguments, with two differences: every field is wanted, so weaker evidence is
-enough, and lists of objects are found as rows (lines, clauses or sentences that each fill most of an item). What the
-text does not hold becomes null, an empty string or zero where the schema allows; the result always fits the schema.
+enough, and lists of objects are found as rows. What the text does not hold becomes null, an empty string or zero where
+the schema allows; the result always fits the schema.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
 from simllm.embeddings import Embedder
 from simllm.schema import schema_types
-from simllm.skills.arguments import Filling, build, fill
-from simllm.skills.conforming import invented
+from simllm.skills.arguments import build, fill
 from simllm.skills.evidence import Evidence
-from simllm.skills.fields import Field, Path, Schema, leaves, split_name
-from simllm.skills.values import MEASURES
-
-_SPLITS = (
-    re.compile(r"\n+"),
-    re.compile(r"(?<=[.!?])\s+|\n+"),
-    re.compile(r"\s*;\s*|(?<=[.!?])\s+|\n+|:\s(?=\d[^,;\n]*[,;]\s*\d)"),
-    re.compile(r",\s+(?!\d{4}\b)|\s*;\s*|(?<=[.!?])\s+|\n+|:\s(?=\d[^,;\n]*[,;]\s*\d)|\s+and\s+(?=\d)"),
-)
-_DOING = re.compile(
-    r"\W*[A-Z][\w'’-]+(?: [A-Z][\w'’-]+)*(?: will | is to | must | should | shall | has to | needs to | to |\s*[:–-] )"
-)
-_EDGES = re.compile(
-    r"^(?:[\s\W]|(?:x|of|at|for|the|a|an|and|each|apiece|per|sku|item|article)\b)+|(?:[\s\W]|\b(?:at|for|of|each|apiece|with|by|per|and|in|on|costs?|is|was)\b)+$",
-    re.I,
-)
-MOST_GAP = 60  # characters of a free text in a row
-MOST_ROWS = 60
+from simllm.skills.fields import Schema, leaves, split_name
+from simllm.skills.rows import fill_rows, nothing
 
 
 def extract(
@@ -49,128 +31,16 @@ def extract(
         embedder: for similarity in meaning; None for a model without it.
         title: what the object is, e.g. the schema's name.
     """
-    values: dict[Path, Any] = {}
-    left = text
-    for field in leaves(schema):
-        items = field.schema.get("items", {})
-        if field.kind == "array" and items.get("properties"):
-            rows, spans = _rows(items, left, today, embedder, field.name)
-            least, most = int(field.schema.get("minItems", 0)), int(field.schema.get("maxItems", MOST_ROWS))
-            while len(rows) < least:
-                rows.append(invented(items, text, empty=True))
-            values[field.path] = rows[:most]
-            for start, end in spans:
-                left = left[:start] + re.sub(r"[^\n]", " ", left[start:end]) + left[end:]
+    values, left = fill_rows(schema, text, today, embedder)
     made = fill(schema, Evidence(left, today, embedder), values, topic=title, eager=True)
     for field in leaves(schema):
         if field.path not in made.values:
-            made.values[field.path] = _nothing(field, text)
+            made.values[field.path] = nothing(field, text)
     return build(schema, made.values, text, empty=True)
-
-
-def _nothing(field: Field, seed: str) -> Any:
-    """What stands for a value that the text does not hold."""
-    return None if field.nullable else invented(field.schema, f"{seed}\0{'.'.join(field.path)}", empty=True)
-
-
-def _rows(
-    items: Schema, text: str, today: date | None, embedder: Embedder | None, title: str
-) -> tuple[list[dict[str, Any]], list[tuple[int, int]]]:
-    """The objects of a list, and where they stand: by the way of cutting that fills most items."""
-    best: tuple[float, list[dict[str, Any]], list[tuple[int, int]]] = (0.0, [], [])
-    fields = list(leaves(items))
-    hard = [f for f in fields if _hard(f)]
-    for pattern in _SPLITS:
-        rows, spans, total = [], [], 0.0
-        for start, segment in _segments(text, pattern):
-            made = _fill_row(items, fields, segment, today, title)
-            if not any(f.required and not f.nullable for f in hard) and not _DOING.match(segment):
-                continue
-            held = [f for f in hard if f.path in made.values and (f.kind != "enum" or made.scores[f.path] >= 0.75)]
-            if (
-                len(held) < len([f for f in hard if f.required and not f.nullable])
-                or not (held or not hard)
-                or len(made.spans) < min(2, len(fields))
-            ):
-                continue
-            for f in fields:
-                if f.path not in made.values:
-                    made.values[f.path] = _nothing(f, segment)
-            rows.append(build(items, made.values, segment, empty=True))
-            used = list(made.spans.values())
-            spans.append((start + min(s for s, _ in used), start + max(e for _, e in used)))
-            total += len(made.spans) + 0.2 * len(held) + _covered(segment, made)
-            if len(rows) == MOST_ROWS:
-                break
-        if total > best[0] + 0.5:
-            best = (total, rows, spans)
-    return best[1], best[2]
-
-
-def _fill_row(items: Schema, fields: list[Field], segment: str, today: date | None, title: str) -> Filling:
-    """One row: what is recognised by form first; then a single free text takes the longest stretch that is left."""
-    made = fill(items, Evidence(segment, today, None), topic=title, eager=True)
-    free = [f for f in fields if f.kind == "string" and f.wants in ("open", "text") and "unit" not in f.own]
-    if len(free) == 1 and any(_hard(f) for f in fields):
-        field = free[0]
-        rest = fill(
-            {**items, "properties": {k: v for k, v in items["properties"].items() if k != field.name}},
-            Evidence(segment, today, None),
-            topic=title,
-            eager=True,
-        )
-        units = [
-            (m.start, m.end + len(m.unit) + 1)
-            for path, m in rest.mentions.items()
-            if m.kind == "number" and _is_unit(m.unit, items, path)
-        ]
-        gap = _longest_gap(segment, [*rest.spans.values(), *units])
-        if gap:
-            rest.put(field, gap, 0.6, (segment.find(gap), segment.find(gap) + len(gap)))
-            return rest
-    return made
-
-
-def _is_unit(word: str, items: Schema, path: Path) -> bool:
-    """Whether the word after an amount is its unit, not the thing that is counted."""
-    single = word.lower().removesuffix("s")
-    known = "/" in word or any(word.lower() in m or single in m for m in MEASURES)
-    return bool(word) and (
-        known or "unit" in items["properties"] or single in [part.removesuffix("s") for part in split_name(path[-1])]
-    )
-
-
-def _longest_gap(segment: str, spans: list[tuple[int, int]]) -> str:
-    kept, start = [], 0
-    for left, right in [*sorted(spans), (len(segment), len(segment))]:
-        kept.append(_EDGES.sub("", re.sub(r"\([^()]*\)", "", segment[start:left])))
-        start = max(start, right)
-    kept = [text for text in kept if len(text) <= MOST_GAP and not re.search(r"[.!?]\s", text)]
-    return max(kept, key=len, default="")
-
-
-def _covered(segment: str, made: Filling) -> float:
-    """Share of a segment that its fields take."""
-    return sum(end - start for start, end in made.spans.values()) / max(len(segment), 1)
-
-
-def _hard(field: Field) -> bool:
-    """Whether a field's value is recognised by its form, not only by its place."""
-    if field.kind in ("number", "integer", "enum"):
-        return True
-    return field.kind == "string" and field.wants not in ("open", "text")
-
-
-def _segments(text: str, pattern: re.Pattern[str]) -> Iterator[tuple[int, str]]:
-    start = 0
-    for match in [*pattern.finditer(text), None]:
-        end = match.start() if match else len(text)
-        if text[start:end].strip():
-            yield start, text[start:end]
-        start = match.end() if match else end
 
 
 def wants_extraction(schema: Mapping[str, Any], answer_words: frozenset[str]) -> bool:
     """Whether a schema asks for values of a text rather than for an answer with its sources."""
-    names = {word for name in schema.get("properties", {}) for word in re.findall(r"[a-z]+", name.lower())}
-    return not names & answer_words and "object" in schema_types(schema)
+    names = [split_name(name) for name in schema.get("properties", {})]
+    answers = any(words and (words[-1] in answer_words or words[0] == "answer") for words in names)
+    return not answers and "object" in schema_types(schema)

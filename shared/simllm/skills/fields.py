@@ -13,6 +13,18 @@ from functools import cached_property
 from typing import Any
 
 from simllm.schema import schema_types
+from simllm.skills.field_words import (
+    COMMON,
+    DATE_WORDS,
+    GENERAL,
+    IDENTITY,
+    LEADS,
+    PERSON_WORDS,
+    PLACE_WORDS,
+    SAYS_NOTHING,
+    TEXT_WORDS,
+    TIME_WORDS,
+)
 from simllm.skills.words import stem
 
 Path = tuple[str, ...]
@@ -22,218 +34,6 @@ _SPLIT = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 _EXAMPLE = re.compile(
     r"(?:e\.?g\.?,?|such as|like|for example|example:?)\s*:?\s*[\"'`“]?((?:[\w@#./:+-]+(?: (?=[\dA-Z]))?)+)", re.I
 )
-_COMMON = frozenset(
-    [
-        "the",
-        "a",
-        "an",
-        "of",
-        "to",
-        "in",
-        "on",
-        "at",
-        "by",
-        "for",
-        "from",
-        "with",
-        "or",
-        "and",
-        "if",
-        "is",
-        "are",
-        "be",
-        "as",
-        "it",
-        "its",
-        "this",
-        "that",
-        "which",
-        "who",
-        "how",
-        "what",
-        "when",
-        "e",
-        "g",
-        "eg",
-        "such",
-        "like",
-        "iso",
-        "format",
-        "yyyy",
-        "mm",
-        "dd",
-        "hh",
-        "value",
-        "optional",
-        "required",
-        "string",
-        "number",
-        "integer",
-        "use",
-        "given",
-        "only",
-    ]
-)
-
-_GENERAL = frozenset(
-    ["name", "title", "id", "number", "code", "key", "value", "text", "amount", "date", "time", "label"]
-)
-
-# what a field's own words say about the value that it wants
-IDENTITY = frozenset(
-    [
-        "id",
-        "ids",
-        "number",
-        "no",
-        "code",
-        "key",
-        "sku",
-        "skus",
-        "isbn",
-        "iban",
-        "ref",
-        "uuid",
-        "ticket",
-        "tracking",
-        "serial",
-        "identifier",
-        "slug",
-        "token",
-    ]
-)
-DATE_WORDS = frozenset(
-    ["date", "day", "when", "deadline", "due", "birthday", "dob", "departure", "arrival", "since", "until"]
-)
-TIME_WORDS = frozenset(["time", "slot", "hour", "clock"])
-TEXT_WORDS = frozenset(
-    [
-        "text",
-        "message",
-        "body",
-        "content",
-        "note",
-        "notes",
-        "comment",
-        "query",
-        "search",
-        "question",
-        "keyword",
-        "keywords",
-        "term",
-        "topic",
-        "summary",
-        "description",
-        "reason",
-        "subject",
-        "details",
-        "instruction",
-        "instructions",
-        "prompt",
-        "caption",
-        "memo",
-        "remark",
-        "agenda",
-        "task",
-        "todo",
-        "feedback",
-        "problem",
-        "issue",
-        "reference",
-    ]
-)
-PLACE_WORDS = frozenset(
-    [
-        "city",
-        "place",
-        "location",
-        "town",
-        "country",
-        "region",
-        "state",
-        "address",
-        "street",
-        "station",
-        "airport",
-        "venue",
-        "area",
-        "destination",
-        "origin",
-        "room",
-        "building",
-        "site",
-        "office",
-        "where",
-    ]
-)
-PERSON_WORDS = frozenset(
-    [
-        "name",
-        "person",
-        "author",
-        "artist",
-        "customer",
-        "patient",
-        "student",
-        "teacher",
-        "user",
-        "recipient",
-        "owner",
-        "assignee",
-        "guest",
-        "contact",
-        "employee",
-        "composer",
-        "performer",
-        "who",
-        "by",
-        "reporter",
-        "attendee",
-        "participants",
-        "attendees",
-        "doctor",
-        "passenger",
-        "member",
-        "sender",
-    ]
-)
-MONEY_WORDS = frozenset(
-    [
-        "price",
-        "amount",
-        "cost",
-        "total",
-        "budget",
-        "fee",
-        "fare",
-        "sum",
-        "payment",
-        "salary",
-        "balance",
-        "subtotal",
-        "tax",
-        "deposit",
-    ]
-)
-# prepositions that lead to the value of such a field
-LEADS: tuple[tuple[frozenset[str], frozenset[str]], ...] = (
-    (frozenset(["origin", "source", "from", "start", "sender", "departure", "begin", "starting"]), frozenset(["from", "between", "since", "starting"])),
-    (frozenset(["destination", "target", "to", "end", "recipient", "receiver", "arrival", "until", "new"]), frozenset(["to", "into", "in", "until", "till", "through", "and"])),
-    (frozenset(["after", "since", "earliest"]), frozenset(["after", "from", "since"])),
-    (frozenset(["before", "until", "latest", "deadline", "due"]), frozenset(["before", "by", "until"])),
-    (frozenset(["author", "artist", "composer", "performer", "by", "director"]), frozenset(("by",))),
-    (PLACE_WORDS - {"destination", "origin"}, frozenset(["in", "at", "near", "around", "for"])),
-    (frozenset(["employer", "company", "organisation", "organization", "organizer", "school", "clinic", "venue", "host"]), frozenset(["at", "with", "by"])),
-    (frozenset(["profession", "occupation", "job", "role", "position", "title"]), frozenset(["as", "for"])),
-    (frozenset(["seller", "vendor", "supplier", "sender", "carrier", "courier"]), frozenset(["by", "from", "with", "via"])),
-    (frozenset(["purpose", "reason", "goal"]), frozenset(["for", "to", "because"])),
-    (frozenset(["name", "title", "label"]), frozenset(["called", "named", "titled"])),
-    (frozenset(["max", "maximum", "upper", "highest", "most", "limit", "ceiling"]), frozenset(["under", "below", "most", "up", "max", "maximum", "within", "than", "to", "and", "until"])),
-    (frozenset(["min", "minimum", "lower", "lowest", "least", "floor"]), frozenset(["over", "above", "least", "min", "minimum", "from", "than", "between"])),
-    (TEXT_WORDS, frozenset(["about", "saying", "that", "regarding", "on"])),
-    (frozenset(["date", "day", "when"]), frozenset(["on", "for"])),
-    (frozenset(["time", "slot", "hour"]), frozenset(["at", "for"])),
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -274,22 +74,35 @@ class Field:
     @cached_property
     def stems(self) -> frozenset[str]:
         """Stems of the name's words, without those that say nothing."""
-        return frozenset(
-            stem(word) for word in self.own if word not in _COMMON and word not in ("id", "number", "only")
-        )
+        return frozenset(stem(word) for word in self.own if word not in COMMON and word not in ("id", "number", "only"))
 
     @cached_property
     def parents(self) -> frozenset[str]:
         """Stems of the enclosing names; of the topic where the name itself is general."""
         if len(self.path) == 1:
-            return self.topic if self.own <= _GENERAL else frozenset()
+            return self.topic if self.own <= GENERAL else frozenset()
         return frozenset(stem(word) for part in self.path[:-1] for word in split_name(part))
 
     @cached_property
     def about(self) -> frozenset[str]:
         """Stems of the description."""
         words = re.findall(r"[a-z]+", _EXAMPLE.sub(" ", self.description).lower())
-        return frozenset(stem(word) for word in words if word not in _COMMON)
+        return frozenset(stem(word) for word in words if word not in COMMON)
+
+    @cached_property
+    def words(self) -> tuple[str, ...]:
+        """Words that name the value: of the name, of its parents, and of the object where the name itself is general."""
+        own = [w for w in split_name(self.name) if w not in COMMON and w not in SAYS_NOTHING and len(w) > 1]
+        above = [w for part in self.path[:-1] for w in split_name(part) if w not in COMMON]
+        if self.own <= GENERAL:
+            above += sorted(self.topic - {stem(w) for w in own})
+        return tuple(dict.fromkeys((*own, *above)))
+
+    @cached_property
+    def described(self) -> tuple[str, ...]:
+        """Content words of the description that the name does not have."""
+        said = re.findall(r"[a-z]+", _EXAMPLE.sub(" ", self.description).lower())
+        return tuple(w for w in dict.fromkeys(said) if w not in COMMON and w not in self.own and len(w) > 2)
 
     @property
     def types(self) -> tuple[Any, ...]:
@@ -348,7 +161,11 @@ class Field:
             return "time"
         if words & {"path", "file", "directory", "folder"}:
             return "path"
-        if words & IDENTITY or re.search(r"\b(?:id|identifier|code)\b", described):
+        if (
+            words & IDENTITY
+            or any(w.endswith(("code", "number")) for w in words)
+            or re.search(r"\b(?:id|identifier|code)\b", described)
+        ):
             return "identity"
         return "text" if words & TEXT_WORDS else "open"
 

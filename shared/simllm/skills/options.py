@@ -11,14 +11,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from simllm.skills.amounts import CURRENCIES
 from simllm.skills.evidence import Evidence, negative
 from simllm.skills.fields import Field, split_name
-from simllm.skills.mentions import CURRENCIES
-from simllm.skills.words import stem
+from simllm.skills.languages import LANGUAGES
+from simllm.skills.opposites import OPPOSED
+from simllm.skills.words import STOP_WORDS, stem
 
+_STATED = re.compile(r"([A-Za-z][^.:=\n!?;]{2,60}?)\s*[:=?]\s*(yes|no|true|false|y|n|on|off)\b", re.I)
 _SAID = re.compile(r"\W{0,3}[:=?]\s*(yes|no|true|false|on|off|y|n)\b", re.I)
+MOST_COMPARED = 48  # options of one field
 CLEAR = 0.5  # similarity from which an optional field is set without any of its words
 BOOLEAN_CLEAR = 0.42
+BOOLEAN_LIKELY = 0.25  # a required one is true from here
+_WORKING = frozenset(["on", "enabled", "active"])
+ASSUMED = 0.4  # score of a yes or no that nobody said
+_TURNED = re.compile(
+    r"\b(?:turn|switch|put|power|keep|leave|set)(?:s|ed|ing)?\b(?:\s+[\w'-]+){0,5}?\s+(on|off)\b", re.I
+)
 RELATED = {
     "metric": "celsius centigrade kilometers kilometres meters metres km kg",
     "imperial": "fahrenheit miles feet inches pounds",
@@ -37,6 +47,8 @@ RELATED = {
     "day": "daily", "daily": "day", "week": "weekly", "weekly": "week", "month": "monthly", "monthly": "month",
     "year": "yearly annual annually", "yearly": "year annual annually", "hourly": "hour", "hour": "hourly",
     "none": "nothing no without",
+    "gt": "over above exceeds more greater higher", "lt": "under below less fewer lower",
+    "gte": "least", "lte": "most",
 }  # fmt: skip
 
 
@@ -55,18 +67,29 @@ def choose(field: Field, evidence: Evidence, *, closed: Sequence[tuple[int, int]
     texts = [_spoken(option) for option in options]
     made = [_by_words(option, text, field, evidence, closed) for option, text in zip(options, texts, strict=True)]
     if max((choice.score for choice in made), default=0) < 0.7:
-        contexts = [text if text in RELATED else f"{field.label} {text}" for text in texts]
-        plain, _ = evidence.similarity(texts)
-        named, _ = evidence.similarity(contexts)
-        for i, choice in enumerate(made):
-            near = max(float(plain[i].max()), 0.95 * float(named[i].max())) if plain.size else 0.0
-            if near > choice.score:
-                made[i] = Choice(choice.value, near)
+        chosen = _shortlist(texts, evidence)
+        spoken = [texts[i] for i in chosen]
+        plain, _ = evidence.similarity(spoken)
+        named, _ = evidence.similarity([text if text in RELATED else f"{field.label} {text}" for text in spoken])
+        for row, i in enumerate(chosen):
+            near = max(float(plain[row].max()), 0.95 * float(named[row].max())) if plain.size else 0.0
+            if near > made[i].score:
+                made[i] = Choice(made[i].value, near)
     return sorted(made, key=lambda choice: -choice.score)
 
 
+def _shortlist(texts: Sequence[str], evidence: Evidence) -> list[int]:
+    """The options that are compared by the slow embedding: all, or of very many those that static vectors find near."""
+    if len(texts) <= MOST_COMPARED:
+        return list(range(len(texts)))
+    near = evidence.kinship([evidence.text], texts)[0]
+    return sorted(sorted(range(len(texts)), key=lambda i: (-float(near[i]), i))[:MOST_COMPARED])
+
+
 def _spoken(option: Any) -> str:
-    return " ".join(split_name(str(option))) or str(option)
+    """An option in words; a language code as the language's name."""
+    text = str(option)
+    return LANGUAGES.get(text.lower().split("-")[0], "") or " ".join(split_name(text)) or text
 
 
 def _by_words(option: Any, text: str, field: Field, evidence: Evidence, closed: Sequence[tuple[int, int]]) -> Choice:
@@ -136,6 +159,17 @@ def _beside(position: int, field: Field, evidence: Evidence) -> float:
     return bonus + 0.2 * any(word in field.leads for word in before[-2:])
 
 
+def _stated(field: Field, evidence: Evidence) -> bool | None:
+    """The yes or no behind a label that says what the description says: "We may call back: no"."""
+    best: tuple[float, bool | None] = (0.5, None)
+    for match in _STATED.finditer(evidence.text):
+        label = {stem(word) for word in re.findall(r"[a-z]+", match.group(1).lower()) if word not in STOP_WORDS}
+        share = len(label & (field.about | field.stems)) / len(label) if label else 0.0
+        if share > best[0]:
+            best = share, match.group(2).lower() in ("yes", "true", "y", "on")
+    return best[1]
+
+
 def decide(field: Field, evidence: Evidence) -> Choice | None:
     """True or false for a boolean field; None when the text does not speak of it."""
     for word in field.stems:
@@ -143,6 +177,9 @@ def decide(field: Field, evidence: Evidence) -> Choice | None:
             said = _SAID.match(evidence.text, end) if other == word or _same_root(other, word) else None
             if said:
                 return Choice(said.group(1).lower() in ("yes", "true", "on", "y", "x"), 1.0)
+    stated = _stated(field, evidence)
+    if stated is not None:
+        return Choice(stated, 1.0)
     if any(
         word[2:] in field.stems
         and word[:2] in ("in", "un", "im")
@@ -160,14 +197,24 @@ def decide(field: Field, evidence: Evidence) -> Choice | None:
             and word in stems
             and set(stems) <= {w for w, s, _ in evidence.words if abs(s - start) < 60}
         ):
-            value = not evidence.negated(start)
+            last = max(s for w, s, _ in evidence.words if w in stems and abs(s - start) < 60)
+            value = not evidence.negated(max(start, last))
             if negative(field.label) or "exclud" in field.stems:
                 value = True
             return Choice(value, 1.0, (start, end))
+    turned = _TURNED.search(evidence.text) if field.own & {"on", "off", "active"} else None
+    if turned:
+        return Choice((turned.group(1).lower() == "on") == ("off" not in field.own), 1.0, turned.span(1))
+    if len(stems) == 1:
+        against = next(((s, e) for word, s, e in evidence.words if word in OPPOSED.get(stems[0], ())), None)
+        if against:
+            return Choice(evidence.negated(against[0]), 0.8, against)
     described = f"{field.label}: {field.description}" if field.description else field.label
     cosines, parts = evidence.similarity([described, field.label], parts="clauses")
     best = cosines.max(axis=0)
     at = int(best.argmax())
     if float(best[at]) < BOOLEAN_CLEAR:
-        return None
+        return (
+            Choice(float(best[at]) > BOOLEAN_LIKELY or bool(field.own & _WORKING), ASSUMED) if field.required else None
+        )
     return Choice(negative(parts[at][1]) == negative(described), float(best[at]))

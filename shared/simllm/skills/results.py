@@ -13,9 +13,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from simllm.skills.arguments import value_of
 from simllm.skills.conforming import fits_text, within
-from simllm.skills.fields import MONEY_WORDS, Field, leaves, split_name
+from simllm.skills.field_words import MONEY_WORDS
+from simllm.skills.fields import Field, leaves, split_name
+from simllm.skills.filling import value_of
 from simllm.skills.mentions import find_mentions
 from simllm.skills.words import stem, terms
 from simllm.tools import Tool

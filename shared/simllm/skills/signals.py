@@ -16,9 +16,9 @@ import numpy as np
 from simllm.embeddings import MINILM, WORDLLAMA, Embedder
 from simllm.skills.differences import content, foreign_name, negated, opposed, other_clause, reordered, swapped
 from simllm.skills.exclusive import exclusive
-from simllm.skills.plain_measures import plain_measures
 from simllm.skills.opposites import negations, opposed_words, unconditional
 from simllm.skills.pairing import Reading, Scores, pair
+from simllm.skills.plain_measures import plain_measures
 from simllm.skills.quantities import Quantity, same_value
 from simllm.skills.units import sentences
 from simllm.skills.wanted import provides

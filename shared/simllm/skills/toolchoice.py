@@ -8,119 +8,41 @@ its own: a stable misjudgement per need and tool.
 from __future__ import annotations
 
 import hashlib
-import math
 import re
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
-from simllm.skills.arguments import Filling, fill
+from simllm.skills.arguments import fill
 from simllm.skills.evidence import Evidence
-from simllm.skills.fields import Path, split_name
-from simllm.skills.mentions import Mention
-from simllm.skills.words import STOP_WORDS, stem
+from simllm.skills.fields import Field, leaves, split_name
+from simllm.skills.filling import Filling
+from simllm.skills.mention import Mention
+from simllm.skills.rows import fill_rows
+from simllm.skills.toolwords import overlaps, reads, searches
 from simllm.tools import Tool
 
 MEANING_SHARE = 0.6
-FIT_SHARE = 0.22  # of the score, for what the tool requires and the text holds
+FIT_SHARE = 0.2  # of the score, for what the tool requires and the text holds
 USED_SHARE = 0.12  # of the score, for the part of what the need names that becomes an argument
+LACKING_COST = 0.12  # of a tool that the need does not say enough for
+SURE = 0.75  # score from which a value is settled before rows of objects are looked for
+SEARCH_GAIN = 0.12  # of a search for anything, when the need is about something particular
+MOST_COMPARED = 24  # tools that are read in full
+MOST_TOLD = 300  # characters of a tool with its options
 CALLED_FROM = 0.19  # score under which no tool fits
 
 
-_READS = frozenset(
-    [
-        "get",
-        "find",
-        "search",
-        "lookup",
-        "look",
-        "list",
-        "show",
-        "check",
-        "fetch",
-        "query",
-        "read",
-        "track",
-        "convert",
-        "calculate",
-        "compute",
-        "estimate",
-        "current",
-        "past",
-        "report",
-        "tell",
-        "say",
-        "describe",
-        "count",
-        "compare",
-        "view",
-        "see",
-    ]
-)
-_ACTS = frozenset(
-    [
-        "book",
-        "create",
-        "cancel",
-        "add",
-        "set",
-        "start",
-        "stop",
-        "send",
-        "schedule",
-        "reschedule",
-        "restart",
-        "scale",
-        "delete",
-        "remove",
-        "update",
-        "block",
-        "pay",
-        "transfer",
-        "place",
-        "renew",
-        "record",
-        "log",
-        "plan",
-        "order",
-        "message",
-        "post",
-        "put",
-        "make",
-        "move",
-        "open",
-        "close",
-        "issue",
-        "file",
-        "submit",
-        "roll",
-        "rollback",
-        "reserve",
-        "play",
-        "register",
-        "enable",
-        "disable",
-        "reset",
-        "change",
-        "edit",
-        "assign",
-        "write",
-        "upload",
-        "approve",
-        "reject",
-    ]
-)
 ACTING_COST = 0.08  # of a tool that changes something, when the need only asks
 _ASKS = re.compile(r"\W*(?:what|when|which|where|who|how|is|are|was|were|does|do|did|has|have)\b", re.I)
-GENERAL_COST = 0.08  # of a question about the world that names nothing
+GENERAL_COST = 0.24  # of a question about the world that names nothing
 _GENERAL = re.compile(
-    r"\W*(?:why|do|does|did|who (?:invented|wrote|was|is)|what (?:is|are|does|makes)\b|what's (?:a|an|the (?:difference|best))|how (?:do|does|can) (?:i|you|one|we)|explain|write|thanks|thank)\b",
+    r"\W*(?:(?:could|can|would) you (?:please )?)?(?:why|do|does|did|who (?:invented|wrote|was|is)|what (?:is|are|does|makes)\b|what's (?:a|an|the (?:difference|best))|how (?:do|does|can) (?:i|you|one|we)|explain|write|thanks|thank)\b",
     re.I,
 )
-_PRECISE = ("when", "identifier", "quoted", "email", "url", "uuid", "number", "address", "phone")
+PRECISE = ("when", "identifier", "quoted", "email", "url", "uuid", "number", "address", "phone")
 
 
 @dataclass(frozen=True)
@@ -133,34 +55,11 @@ class Ranked:
     relevance: float
 
 
-def tool_stems(tool: Tool) -> dict[str, float]:
-    """Stems of a tool's words with their weight: its name says most, its parameters least."""
-    found: dict[str, float] = {}
-    for name, child in tool.parameters.get("properties", {}).items():
-        options = [str(option) for option in child.get("enum", ())]
-        for word in [
-            *split_name(name),
-            *(part for option in options for part in split_name(option)),
-            *_words(str(child.get("description", ""))),
-        ]:
-            found[stem(word)] = 0.35
-    for word in _words(tool.description):
-        found[stem(word)] = 0.7
-    for word in split_name(tool.name):
-        found[stem(word)] = 1.0
-    return {word: weight for word, weight in found.items() if word not in STOP_WORDS and len(word) > 1}
-
-
-def _words(text: str) -> list[str]:
-    return [word for word in re.findall(r"[a-z]+", text.lower()) if word not in STOP_WORDS]
-
-
 def rank(
     tools: Sequence[Tool],
     evidence: Evidence,
     semantic: float,
     noise: float,
-    known: Mapping[str, Mapping[Path, Any]] | None = None,
 ) -> list[Ranked]:
     """All tools, best first.
 
@@ -169,60 +68,103 @@ def rank(
         evidence: the need.
         semantic: share of similarity in meaning; the rest is word overlap.
         noise: amplitude of the model's own misjudgement.
-        known: per tool name, arguments that are settled already.
     """
     overlap = overlaps(tools, evidence)
-    meaning = np.zeros(len(tools))
-    if semantic > 0:
-        texts = [f"{' '.join(split_name(tool.name))}: {tool.description}" for tool in tools]
-        cosines, _ = evidence.similarity(
-            [*texts, *(" ".join(split_name(tool.name)) for tool in tools)], parts="clauses"
-        )
-        whole, _ = Evidence(
-            evidence.text.replace("\n", " ").replace(",", " ").replace(". ", " "), None, evidence._embedder
-        ).similarity(texts, parts="clauses")
-        near = np.maximum(cosines[: len(tools)], 0.9 * cosines[len(tools) :]).max(axis=1)
-        meaning = 0.5 * near + 0.5 * whole.max(axis=1)
+    tools, overlap = _shortlist(tools, overlap, evidence)
+    meaning = meanings(tools, evidence) if semantic > 0 else np.zeros(len(tools))
     asks = _ASKS.match(evidence.text) is not None and evidence.text.rstrip().endswith("?")
-    general = _GENERAL.match(evidence.text) is not None and not precise(evidence)
+    general = _GENERAL.match(evidence.text) is not None and not particular(evidence)
     ranked = []
     for i, tool in enumerate(tools):
-        filling = fill(tool.parameters, evidence, (known or {}).get(tool.name), topic=tool.name)
+        filling = read_arguments(tool, evidence)
         relevance = semantic * float(meaning[i]) + (1 - semantic) * overlap[i]
         if general:
             relevance -= GENERAL_COST
+        elif searches(tool):
+            relevance += SEARCH_GAIN
         if asks and not reads(tool):
             relevance -= ACTING_COST
         score = (
             relevance
             + FIT_SHARE * fitness(filling)
             + USED_SHARE * used(evidence, filling)
+            - LACKING_COST * bool(filling.missing)
             + noise * _misjudgement(evidence.text, tool)
         )
         ranked.append(Ranked(tool, score, filling, relevance))
     return sorted(ranked, key=lambda r: -r.score)
 
 
-def overlaps(tools: Sequence[Tool], evidence: Evidence) -> list[float]:
-    """Word overlap per tool in [0, 1], rare words weighing more."""
-    stems = [tool_stems(tool) for tool in tools]
-    spread = Counter(word for words in stems for word in words)
-    need = {word for word in evidence.stems if len(word) > 1 and not word.isdigit()}
-    scores = []
-    for words in stems:
-        hit = 0.0
-        for word in need:
-            weight = words.get(word) or 0.8 * max(
-                (w for other, w in words.items() if _same_root(word, other)), default=0.0
-            )
-            hit += weight * math.log(1 + (len(tools) + 1) / (spread[word] + 0.5))
-        scores.append(hit)
-    most = math.log(1 + (len(tools) + 1) / 1.5)
-    return [min(1.0, score / (2.2 * most)) for score in scores]
+def _shortlist(tools: Sequence[Tool], overlap: list[float], evidence: Evidence) -> tuple[Sequence[Tool], list[float]]:
+    """Of very many tools, those that word overlap and static vectors find near, in their order; with their overlaps."""
+    if len(tools) <= MOST_COMPARED:
+        return tools, overlap
+    told = [f"{' '.join(split_name(tool.name))} {tool.description}" for tool in tools]
+    near = evidence.kinship([evidence.text], told)[0]
+    order = sorted(range(len(tools)), key=lambda i: (-float(near[i]) - overlap[i], i))
+    kept = sorted(order[:MOST_COMPARED])
+    return [tools[i] for i in kept], [overlap[i] for i in kept]
 
 
-def _same_root(word: str, other: str) -> bool:
-    return len(word) > 4 and len(other) > 4 and word[:5] == other[:5] and abs(len(word) - len(other)) < 5
+def meanings(tools: Sequence[Tool], evidence: Evidence) -> NDArray[np.float64]:
+    """Similarity in meaning per tool: of the need as a whole and by clause, with the tool's words, parameters and options."""
+    names = [" ".join(split_name(tool.name)) for tool in tools]
+    told = [f"{name}: {tool.description}" for name, tool in zip(names, tools, strict=True)]
+    fields = [list(leaves(tool.parameters)) for tool in tools]
+    taking = [
+        f"{text} ({', '.join(' '.join(split_name(f.name)) for f in own)})"
+        for text, own in zip(told, fields, strict=True)
+    ]
+    choosing = [f"{text} {_options(own)}"[:MOST_TOLD] for text, own in zip(told, fields, strict=True)]
+    count = len(tools)
+    by_clause, _ = evidence.similarity([*told, *taking, *names], parts="clauses")
+    plain = re.sub(r"[\n,]|\.(?=\s)", " ", evidence.text)
+    at_once, _ = Evidence(plain, None, evidence.embedder).similarity([*told, *taking, *choosing], parts="clauses")
+    clause, whole = by_clause.max(axis=1), at_once.max(axis=1)
+    near = np.maximum(clause[:count], 0.9 * clause[2 * count :])
+    found: NDArray[np.float64] = (
+        near + clause[count : 2 * count] + whole[:count] + whole[count : 2 * count] + whole[2 * count :]
+    ) / 5
+    return found
+
+
+def _options(fields: Sequence[Field]) -> str:
+    return " ".join(str(option).replace("_", " ") for field in fields for option in field.schema.get("enum", ())[:20])
+
+
+def read_arguments(tool: Tool, evidence: Evidence) -> Filling:
+    """What the text holds for the parameters of a tool."""
+    if not any(f.kind == "array" and f.schema.get("items", {}).get("properties") for f in leaves(tool.parameters)):
+        return fill(tool.parameters, evidence, topic=tool.name)
+    text = evidence.text
+    single = fill(tool.parameters, evidence, topic=tool.name)
+    for path, (start, end) in single.spans.items():
+        if single.scores[path] >= SURE:
+            text = text[:start] + " " * (end - start) + text[end:]
+    rows, left = fill_rows(tool.parameters, text, evidence.today, evidence.embedder, eager=False)
+    sure = {p: single.values[p] for p in single.spans if single.scores[p] >= SURE}
+    if not rows:
+        return single
+    rest = Evidence(left, evidence.today, evidence.embedder)
+    return fill(tool.parameters, rest, {**rows, **sure}, topic=tool.name)
+
+
+def recalled(ranked: Ranked, before: Evidence) -> Ranked:
+    """The same tool with arguments that the need lacks and earlier turns hold in precise words."""
+    filling = ranked.filling
+    if not filling.missing:
+        return ranked
+    known = fill(ranked.tool.parameters, before, dict(filling.values), topic=ranked.tool.name)
+    lacking = {field.path for field in filling.missing}
+    found = {p for p, m in known.mentions.items() if p in lacking and m.kind in (*PRECISE, "name", "path", "ip")}
+    if not found:
+        return ranked
+    values = {**filling.values, **{path: known.values[path] for path in found}}
+    scores = {**filling.scores, **{path: known.scores[path] for path in found}}
+    missing = [field for field in filling.missing if field.path not in found]
+    whole = replace(filling, values=values, scores=scores, missing=missing)
+    gain = FIT_SHARE * (fitness(whole) - fitness(filling))
+    return replace(ranked, filling=whole, score=ranked.score + gain)
 
 
 def fitness(filling: Filling) -> float:
@@ -234,21 +176,21 @@ def fitness(filling: Filling) -> float:
     return (sure - 1.2 * len(filling.missing)) / max(needed, 1)
 
 
-def reads(tool: Tool) -> bool:
-    """Whether a tool only looks something up, by the first word of its name or description."""
-    first = {*split_name(tool.name)[:1], *re.findall(r"[a-z]+", tool.description.lower())[:1]}
-    return bool(_READS & first) or not _ACTS & set(split_name(tool.name)[:1])
-
-
 def used(evidence: Evidence, filling: Filling) -> float:
     """Share of the need's precise mentions (dates, identifiers, amounts, quotations) that the arguments use."""
     named = precise(evidence)
     return sum(filling.used(m) for m in named) / len(named) if named else 0.0
 
 
+def particular(evidence: Evidence) -> bool:
+    """Whether the need is about something of its own: a name, a number, "our policy"."""
+    named = any(m.kind == "name" and m.start > 0 for m in evidence.mentions)
+    return named or bool(precise(evidence)) or re.search(r"\b(?:my|our)\b", evidence.text, re.I) is not None
+
+
 def precise(evidence: Evidence) -> list[Mention]:
     """Mentions that name one thing exactly."""
-    return [m for m in evidence.mentions if m.kind in _PRECISE]
+    return [m for m in evidence.mentions if m.kind in PRECISE]
 
 
 def _misjudgement(text: str, tool: Tool) -> float:

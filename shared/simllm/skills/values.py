@@ -7,26 +7,24 @@ how well the kind suits the field, before any look at the words around it. Pure 
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
+from simllm.skills.amounts import CURRENCIES
 from simllm.skills.conforming import fits_text
-from simllm.skills.fields import MONEY_WORDS, PERSON_WORDS, PLACE_WORDS, Field, shape, split_name
-from simllm.skills.mentions import CURRENCIES, Mention
+from simllm.skills.field_words import MONEY_WORDS, PERSON_WORDS, PLACE_WORDS
+from simllm.skills.fields import Field, shape, split_name
+from simllm.skills.languages import CODES
+from simllm.skills.measures import MEASURES, unit_name
+from simllm.skills.mention import Mention
 from simllm.skills.words import stem
 
-# each measure's units as factors of its first one
-MEASURES: tuple[dict[str, float], ...] = (
-    {"second": 1, "s": 1, "sec": 1, "millisecond": 0.001, "ms": 0.001, "minute": 60, "min": 60, "hour": 3600, "h": 3600, "hr": 3600, "day": 86400, "week": 604800, "night": 86400},
-    {"month": 1, "year": 12, "quarter": 3},
-    {"metre": 1, "meter": 1, "m": 1, "km": 1000, "kilometre": 1000, "kilometer": 1000, "cm": 0.01, "centimetre": 0.01, "centimeter": 0.01, "mm": 0.001, "mile": 1609.344, "mi": 1609.344, "foot": 0.3048, "feet": 0.3048, "ft": 0.3048, "inch": 0.0254, "yard": 0.9144},
-    {"gram": 1, "g": 1, "kg": 1000, "kilo": 1000, "kilogram": 1000, "mg": 0.001, "milligram": 0.001, "lb": 453.59237, "pound": 453.59237, "ounce": 28.349523, "oz": 28.349523, "ton": 1e6, "tonne": 1e6},
-    {"litre": 1, "liter": 1, "l": 1, "ml": 0.001, "millilitre": 0.001, "milliliter": 0.001, "cl": 0.01},
-    {"byte": 1, "kb": 1e3, "mb": 1e6, "gb": 1e9, "tb": 1e12, "megabyte": 1e6, "gigabyte": 1e9, "terabyte": 1e12},
-)  # fmt: skip
-_SINGULAR = {"feet": "foot", "inches": "inch", "hrs": "h", "mins": "min", "secs": "s", "lbs": "lb", "kilos": "kilo"}
 _PIECES = frozenset(["x", "×", "piece", "pieces", "pcs", "units", "unit"])
 _COUNT_WORDS = frozenset(
     ["count", "number", "quantity", "limit", "max", "many", "people", "persons", "person", "guests"]
 )
+CODED = 0.32  # for a form that says itself that it is some code, where nothing better is wanted
+_CODES = ("ip", "coordinates", "path", "uuid", "identifier")
+_ADDRESSED = frozenset(["address", "street", "location", "place", "where", "site", "pickup", "road"])
 PERCENT_WORDS = frozenset(["percent", "percentage", "rate", "share", "pct"])
 
 
@@ -35,31 +33,29 @@ def number_for(target: Field, mention: Mention) -> tuple[float | None, float]:
     if mention.number is None or mention.kind not in ("number", "identifier"):
         return None, 0.0
     amount, score = mention.number, 0.3 if mention.kind == "number" else 0.1
+    named = [w for before, w in pairwise(("", *split_name(target.name))) if before != "per"]
+    named += ["m2"] if re.search(r"m2|sqm|square", target.name) else []
     words = (
-        target.own
+        frozenset(named)
         | frozenset(part for name in target.path[:-1] for part in split_name(name))
         | frozenset(re.findall(r"[a-z°%]+", target.description.lower()))
     )
-    unit = _unit(mention.unit)
+    unit = unit_name(mention.unit)
     measure = next((m for m in MEASURES if unit in m), None)
     if measure:
         wanted = next(
-            (
-                w
-                for w in (*sorted(target.own), *sorted(words))
-                if _unit(w) in measure and (len(w) > 1 or w in target.own)
-            ),
+            (w for w in (*sorted(named), *sorted(words)) if unit_name(w) in measure and (len(w) > 1 or w in named)),
             None,
         )
-        if wanted and _unit(wanted) in measure:
-            amount = round(amount * measure[unit] / measure[_unit(wanted)], 6)
+        if wanted and unit_name(wanted) in measure:
+            amount = round(amount * measure[unit] / measure[unit_name(wanted)], 6)
             score += 0.55
         elif words & {"duration", "length", "distance", "weight", "size", "period", "back", "temperature"}:
             score += 0.15
         elif stem(mention.unit.lower()) not in {stem(word) for word in words}:
             score -= (
                 0.35
-                if any(_unit(w) in m and len(w) > 1 for w in target.own for m in MEASURES)
+                if any(unit_name(w) in m and len(w) > 1 for w in target.own for m in MEASURES)
                 or words & MONEY_WORDS - {"amount", "total", "sum", "balance"}
                 or not target.required
                 else 0.12
@@ -71,9 +67,11 @@ def number_for(target: Field, mention: Mention) -> tuple[float | None, float]:
             0.45 if words & (MONEY_WORDS | {"eur", "euro", "usd", "dollar", "dollars", "gbp", "currency"}) else -0.1
         )
     elif mention.unit == "%":
-        score += 0.45 if words & PERCENT_WORDS or "%" in words else -0.2
+        score += 0.45 if words & PERCENT_WORDS or "%" in words else 0.0 if target.required else -0.2
     elif mention.unit and measure is None and words & MONEY_WORDS:
         score -= 0.1
+    if mention.unit.lower() in ("year", "years") and "age" in target.own:
+        score += 0.45
     if mention.unit.lower() in _PIECES and target.kind == "integer":
         score += 0.25
     if not mention.unit and words & _COUNT_WORDS:
@@ -88,13 +86,6 @@ def number_for(target: Field, mention: Mention) -> tuple[float | None, float]:
     return amount, score
 
 
-def _unit(word: str) -> str:
-    word = _SINGULAR.get(word.lower(), word.lower())
-    if any(word in measure for measure in MEASURES):
-        return word
-    return word.removesuffix("s")
-
-
 def text_for(target: Field, mention: Mention) -> tuple[str, float]:
     """The mention as the field's text, and how well its kind suits; ("", 0) when it cannot be one."""
     wants, kind = target.wants, mention.kind
@@ -104,16 +95,21 @@ def text_for(target: Field, mention: Mention) -> tuple[str, float]:
         return mention.unit, 0.8
     if wants in ("email", "url", "phone", "ip"):
         return (mention.text, 0.9) if kind == wants else ("", 0.0)
+    code = CODES.get(mention.text.lower()) if "language" in target.own and _takes_code(target) else None
+    if code and fits_text(code, target.schema):
+        return code, 0.8
     if "pattern" in target.schema and not fits_text(mention.text, target.schema):
         return _respelled(target, mention)
     text = mention.text
+    if kind == "number" and (mention.unit or not re.search(r"\d", text)):
+        return "", 0.0
     if kind == "when":
         return (text, 0.0) if wants == "text" else ("", 0.0)
     head, _, tail = text.partition(" ")
     if kind == "name" and tail and stem(head.lower()) in target.stems:
         text = tail
-    score = _TEXT_SCORES[wants].get(kind, 0.0)
-    if kind == "quoted" and target.own & PERSON_WORDS - {"name"}:
+    score = _TEXT_SCORES[wants].get(kind, CODED if kind in _CODES else 0.0)
+    if kind == "quoted" and target.own & (PERSON_WORDS | PLACE_WORDS) - {"name"}:
         score -= 0.4
     if score <= 0.0:
         return "", 0.0
@@ -129,10 +125,19 @@ def text_for(target: Field, mention: Mention) -> tuple[str, float]:
     if wants == "open" and kind == "name":
         score += 0.1 * bool(target.own & (PERSON_WORDS | PLACE_WORDS))
     if wants == "open" and kind == "address":
-        score += 0.3 * bool(target.own & PLACE_WORDS)
+        score += 0.3 if target.own & _ADDRESSED else -0.3 if target.own & PLACE_WORDS else 0.0
     if wants == "identity" and kind == "name":
-        score = 0.65 if re.search(r"\d", text) else 0.0
+        score = 0.65 if re.search(r"\d", text) or "pattern" in target.schema else 0.0
     return (text, score) if score > 0 else ("", 0.0)
+
+
+def _takes_code(target: Field) -> bool:
+    """Whether a language is wanted as its ISO 639-1 code."""
+    return (
+        "pattern" in target.schema
+        or "639" in target.description
+        or re.fullmatch(r"[a-z]{2}", target.example) is not None
+    )
 
 
 def _letters(text: str) -> str:
@@ -143,8 +148,8 @@ def _letters(text: str) -> str:
 
 _TEXT_SCORES: dict[str, dict[str, float]] = {
     "identity": {"identifier": 0.6, "uuid": 0.8, "quoted": 0.1, "name": 0.1, "labelled": 0.5, "number": 0.15},
-    "text": {"quoted": 0.75, "labelled": 0.9, "following": 0.95, "said": 0.6, "phrase": 0.37, "name": 0.41, "identifier": 0.05},
-    "open": {"quoted": 0.65, "labelled": 0.9, "following": 0.15, "name": 0.45, "address": 0.45, "identifier": 0.4, "phrase": 0.37, "url": 0.05, "email": 0.05, "uuid": 0.1},
+    "text": {"quoted": 0.75, "labelled": 1.4, "following": 0.95, "said": 0.6, "phrase": 0.37, "name": 0.41, "identifier": 0.05},
+    "open": {"quoted": 0.65, "labelled": 1.4, "following": 0.15, "name": 0.45, "address": 0.45, "identifier": 0.4, "phrase": 0.37, "url": 0.05, "email": 0.05, "uuid": 0.1},
     "path": {"path": 0.8, "quoted": 0.5, "identifier": 0.3, "phrase": 0.1},
 }  # fmt: skip
 

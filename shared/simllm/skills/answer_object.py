@@ -1,0 +1,166 @@
+"""Objects that answer: a field holds the answer, its sources, a confidence, a flag, or a value looked up.
+
+What goes where is told by a field's name and description.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from simllm.catalogue import Skill
+from simllm.embeddings import Embedder
+from simllm.schema import schema_types
+from simllm.skills.answer import Finding, choose_units, find, full_query
+from simllm.skills.candidates import Candidate
+from simllm.skills.conforming import conform_text
+from simllm.skills.freeform import replies
+from simllm.skills.prompt import Prompt
+from simllm.skills.relevance import Query
+from simllm.skills.words import terms
+
+ALTERNATIVES = 3
+_NUMBER = re.compile(r"-?\d+(?:,\d{3})*(?:\.\d+)?")
+SOURCES = {"citation", "cit", "sourc", "referenc", "docu", "doc", "id", "ids", "passag", "evidenceid"}
+_ANSWER = {"answer", "respons", "repli", "text", "summary", "result", "content", "messag", "explanation"}
+_EVIDENCE = {"quot", "evidenc", "excerpt", "reason", "rational", "snippet", "justification"}
+CONFIDENCE = {"confidenc", "scor", "probability", "certainty", "likelihood"}
+SUPPORTED = {
+    "answerabl",
+    "found",
+    "support",
+    "ground",
+    "known",
+    "sufficient",
+    "relevant",
+    "success",
+    "correct",
+    "valid",
+}
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What one candidate object is built from."""
+
+    answer: str
+    quote: str
+    labels: tuple[str, ...]
+    confidence: float
+    supported: bool
+
+
+class Filler:
+    """Fills schema nodes for one prompt."""
+
+    def __init__(self, prompt: Prompt, skill: Skill, embedder: Embedder) -> None:
+        self.prompt = prompt
+        self.skill = skill
+        self.embedder = embedder
+        self.finding = find(full_query(prompt), prompt, skill, embedder)
+
+    def replies(self) -> list[tuple[Reply, float]]:
+        """The answers to build objects from, best first, with their scores."""
+        if self.finding is None:
+            claims = replies(self.prompt.question, self.skill.sharpness) or (Candidate("", 1.0),)
+            return [(Reply(c.text, "", (), 0.5, True), c.weight) for c in claims[:ALTERNATIVES]]
+        found = [self._reply(self.finding, index) for index in self.finding.order[:ALTERNATIVES]]
+        rules = self.prompt.rules
+        if self.finding.is_doubtful(self.skill):
+            # a flag in the schema may carry the doubt even where the prompt gives no sentence for it
+            none = Reply(
+                rules.abstention or found[0][0].answer, "", () if rules.abstention else found[0][0].labels, 0.1, False
+            )
+            return [(none, found[0][1]), *found[1:]]
+        return found
+
+    def _reply(self, finding: Finding, index: int) -> tuple[Reply, float]:
+        units = choose_units(finding, index, self.skill, self.prompt.rules)
+        score = float(finding.judgement.scores[index])
+        passages = [self.prompt.passages[unit.passage] for unit in units]
+        labels = tuple(dict.fromkeys(p.label or str(p.number) for p in passages))
+        text = " ".join(unit.text for unit in units)
+        return Reply(text, finding.units[index].text, labels, round(min(max(score, 0.0), 1.0), 2), True), score
+
+    def fill(self, name: str, schema: Mapping[str, Any], reply: Reply) -> Any:
+        """A value that the schema node allows."""
+        if "const" in schema:
+            return schema["const"]
+        if "enum" in schema:
+            return self._pick(name, schema, reply)
+        types = schema_types(schema)
+        hint = set(terms(f"{name} {schema.get('description', '')}"))
+        kind = next((t for t in types if t != "null"), "null")
+        if "null" in types and not reply.supported:
+            return None
+        if kind == "object":
+            children = schema.get("properties", {})
+            return {key: self.fill(key, child, reply) for key, child in children.items()}
+        if kind == "array":
+            return self._list(name, hint, schema, reply)
+        if kind == "boolean":
+            return reply.supported
+        if kind in ("number", "integer"):
+            return self._number(name, hint, schema, kind, reply)
+        return conform_text(self._text(name, hint, reply), schema, name) if kind == "string" else None
+
+    def _text(self, name: str, hint: set[str], reply: Reply) -> str:
+        names = set(terms(name)) or hint
+        if names & SOURCES and not names & _ANSWER:
+            return reply.labels[0] if reply.labels else ""
+        if names & _EVIDENCE:
+            return reply.quote
+        if names & _ANSWER or self.finding is None:
+            return reply.answer
+        return self._looked_up(name, hint) or reply.answer
+
+    def _looked_up(self, name: str, hint: set[str]) -> str:
+        """The unit of the context that fits the field itself, for fields such as "owner" or "deadline"."""
+        question = f"{name.replace('_', ' ')} {' '.join(sorted(hint))} {self.prompt.question}"
+        finding = find(Query(question), self.prompt, self.skill, self.embedder)
+        if finding is None:
+            return ""
+        text = finding.units[finding.order[0]].text
+        label = re.match(rf"^\W*{re.escape(name.replace('_', ' '))}\W*[:=]\s*(.+)$", text, re.I)
+        return label.group(1).strip(" .") if label else text
+
+    def _list(self, name: str, hint: set[str], schema: Mapping[str, Any], reply: Reply) -> list[Any]:
+        items = schema.get("items", {"type": "string"})
+        fewest, most = int(schema.get("minItems", 0)), int(schema.get("maxItems", 8))
+        if schema_types(items) == ("string",) and "enum" not in items and (set(terms(name)) or hint) & SOURCES:
+            values: list[Any] = list(reply.labels)
+        else:
+            values = [self.fill(name.removesuffix("s"), items, reply)]
+        while len(values) < fewest:
+            values.append(self.fill(name.removesuffix("s"), items, reply))
+        return values[:most]
+
+    def _number(self, name: str, hint: set[str], schema: Mapping[str, Any], kind: str, reply: Reply) -> float | int:
+        if (set(terms(name)) or hint) & CONFIDENCE:
+            value = reply.confidence
+        else:
+            found = (
+                _NUMBER.search(reply.quote)
+                or _NUMBER.search(reply.answer)
+                or _NUMBER.search(self._looked_up(name, hint) if self.finding else "")
+            )
+            value = float(found.group().replace(",", "")) if found else 0.0
+        value = max(value, float(schema.get("minimum", value)))
+        value = min(value, float(schema.get("maximum", value)))
+        return round(value) if kind == "integer" or value == int(value) and kind != "number" else value
+
+    def _pick(self, name: str, schema: Mapping[str, Any], reply: Reply) -> Any:
+        """The enum value nearest to the question and its answer."""
+        options = schema["enum"]
+        texts = [option for option in options if isinstance(option, str) and option.strip()]
+        if not texts:
+            return options[0]
+        about = f"{name} {schema.get('description', '')} {self.prompt.question} {reply.answer}"
+        said = set(terms(about))
+        overlap = [len(said & set(terms(text))) for text in texts]
+        if max(overlap) > 0 or self.skill.semantic_weight == 0:
+            return texts[overlap.index(max(overlap))]
+        vectors = self.embedder.embed([about, *(text.replace("_", " ") for text in texts)])
+        return texts[int((vectors[1:] @ vectors[0]).argmax())]
