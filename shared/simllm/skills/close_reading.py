@@ -6,13 +6,14 @@ a quick look finds promising are read; what was skipped counts like the least fi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
 
 from simllm.embeddings import Embedder
+from simllm.minilm import normalise
 from simllm.skills.layout import Passage
 from simllm.skills.units import Unit
 
@@ -23,15 +24,21 @@ Scores = NDArray[np.float64]
 
 
 def meanings(
-    question: str, units: Sequence[Unit], passages: Sequence[Passage], promise: Scores, embedder: Embedder
+    questions: Mapping[str, float],
+    units: Sequence[Unit],
+    passages: Sequence[Passage],
+    promise: Scores,
+    embedder: Embedder,
 ) -> Scores:
-    """Cosine [units] of the question with every unit in its context.
+    """Likeness [units] of the question with every unit in its context, a cosine.
 
     Args:
+        questions: what is asked, and how much each part of it counts.
         promise: what a quick look makes of every unit, [units]; decides which stretches are read.
     """
     stretches = [part for _, group in groupby(units, key=lambda unit: unit.passage) for part in _stretches([*group])]
-    asked = embedder.embed([question or " "])[0]
+    parts = embedder.embed([text or " " for text in questions])
+    asked = normalise(np.array([list(questions.values())], dtype=np.float32) @ parts)[0]
     best = sorted(stretches, key=lambda part: -max(promise[unit.order] for unit in part))[:STRETCHES]
     found = np.full(len(units), np.nan)
     for part in best:

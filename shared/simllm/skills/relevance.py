@@ -24,7 +24,7 @@ from simllm.skills.units import Unit
 from simllm.skills.words import is_identifier, terms
 
 LONG_CONTEXT_WORDS = 700  # under this a model reads everything equally well
-FOLLOW_UP_SHARE = 0.4  # weight of the words of the question before
+FOLLOW_UP_SHARE = 0.4  # weight of the question before
 LONG_UNIT_WORDS = 30
 SIMILARITY = 0.45  # of a unit's mean word vector, times the model's own weight for meaning
 IN_CONTEXT = 0.8  # the same for a unit's vector in its context
@@ -72,6 +72,11 @@ class Query:
     earlier: str = ""
 
     @property
+    def parts(self) -> dict[str, float]:
+        """Both, and how much each counts."""
+        return ({self.earlier: FOLLOW_UP_SHARE} if self.earlier else {}) | {self.question: 1.0}
+
+    @property
     def whole(self) -> str:
         return f"{self.earlier} {self.question}".strip()
 
@@ -93,7 +98,7 @@ def judge(
     meaning = np.zeros(len(units))
     if skill.semantic_weight > 0:
         scores = scores + SIMILARITY * skill.semantic_weight * features["similar"]
-        meaning = meanings(query.whole, units, passages, scores, embedder)
+        meaning = meanings(query.parts, units, passages, scores, embedder)
         scores = scores + IN_CONTEXT * skill.semantic_weight * meaning
     sight = 1 - skill.middle_blindness * _middle(units)
     scores = sight * scores - skill.identifier_care * features["foreign"]
