@@ -72,7 +72,7 @@ def load(shell: InteractiveShell) -> None:
     _session = Session(course, where, module, notebook, keeps_progress=where.mode == "study")
     if _session.keeps_progress and notebook is not None:
         _prune_deleted_cells(_session)
-    workspace.install_finder(where, course, module.id)
+    workspace.install_finder(where, course, module.id, shell.user_ns)
     endpoint = models.connect() if course.models else None
     if module.database:
         os.environ["DATABASE_URL"] = database.notebook_url()

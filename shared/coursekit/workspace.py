@@ -2,7 +2,8 @@
 
 A module's files are the learner's own once all its checks have passed on them; otherwise the reference, extracted
 from `solutions/`, stands in. While running and grading, earlier modules always come from the reference.
-`install_finder` makes `from assistant.retrieval import ...` follow that choice.
+`install_finder` makes `from assistant.retrieval import ...` follow that choice. Files of the module whose notebook is open
+are that notebook's own names, so that one of its exported files may import another and classes stay the same ones.
 """
 
 from __future__ import annotations
@@ -201,10 +202,17 @@ def _why_reference(where: settings.Settings, own: Path, states: set[progress.Sta
 class AssistantFinder(importlib.abc.MetaPathFinder):
     """Finds `assistant` and its modules in the places that `resolve` chose."""
 
-    def __init__(self, where: settings.Settings, course: manifest.Manifest, current: str | None) -> None:
+    def __init__(
+        self,
+        where: settings.Settings,
+        course: manifest.Manifest,
+        current: str | None,
+        names: Mapping[str, object] | None = None,
+    ) -> None:
         self._where = where
         self._course = course
         self._current = current
+        self._names = names
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
@@ -214,13 +222,16 @@ class AssistantFinder(importlib.abc.MetaPathFinder):
             return None
         if not parts:
             return importlib.machinery.ModuleSpec(fullname, _EmptyPackage(), is_package=True)
+        name = "/".join(parts) + ".py"
+        if self._names is not None and self._current and name in self._course.module(self._current).exports:
+            return importlib.machinery.ModuleSpec(fullname, _NotebookView(self._names))
         files = resolve(self._where, self._course, self._current)
-        found = files.get("/".join(parts) + ".py")
+        found = files.get(name)
         if found is not None:
             return importlib.util.spec_from_file_location(fullname, found.path)
         if any(PurePosixPath(name).parts[: len(parts)] == tuple(parts) for name in files):
             return importlib.machinery.ModuleSpec(fullname, _EmptyPackage(), is_package=True)
-        owner = next((m.id for m in self._course.modules if "/".join(parts) + ".py" in m.exports), None)
+        owner = next((m.id for m in self._course.modules if name in m.exports), None)
         known = f"It is what {owner} exports: work through that notebook first." if owner else "No module exports it."
         raise ModuleNotFoundError(f"{fullname} does not exist yet. {known}", name=fullname)
 
@@ -233,10 +244,32 @@ class _EmptyPackage(importlib.abc.Loader):
         return None
 
 
-def install_finder(where: settings.Settings, course: manifest.Manifest, current: str | None) -> None:
-    """Let this process import the package as `resolve` chooses; forgets what it had imported of it before."""
+class _NotebookView(_EmptyPackage):
+    """A module without a file of its own: its names are those that the open notebook has at the moment."""
+
+    def __init__(self, names: Mapping[str, object]) -> None:
+        self._names = names
+
+    def exec_module(self, module: ModuleType) -> None:
+        def look_up(name: str) -> object:
+            if name.startswith("__") or name not in self._names:
+                raise AttributeError(
+                    f"{module.__name__} has no {name} yet: run the cell of this notebook that defines it"
+                )
+            return self._names[name]
+
+        module.__getattr__ = look_up  # type: ignore[method-assign]  # PEP 562
+
+
+def install_finder(
+    where: settings.Settings, course: manifest.Manifest, current: str | None, names: Mapping[str, object] | None = None
+) -> None:
+    """Let this process import the package as `resolve` chooses; forgets what it had imported of it before.
+
+    `names` are those of the notebook of `current`: its own files are then these names, and not the exported copies.
+    """
     sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, AssistantFinder)]
-    sys.meta_path.insert(0, AssistantFinder(where, course, current))
+    sys.meta_path.insert(0, AssistantFinder(where, course, current, names))
     for name in [n for n in sys.modules if n == course.package or n.startswith(f"{course.package}.")]:
         del sys.modules[name]
 

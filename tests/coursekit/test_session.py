@@ -135,6 +135,16 @@ def test_a_later_notebook_gets_the_learners_file_once_its_checks_passed_else_the
     assert progress.checks(settings.load())["a1-add-basic"].passed is False
 
 
+def test_an_import_of_the_open_notebooks_own_file_gives_the_notebooks_own_objects(root: Path) -> None:
+    notebook = Notebook("a1_first")
+    notebook.run("#| export adding.py\nclass Sum:\n    pass", "c1")
+    assert notebook.run("mine = Sum\nfrom assistant.adding import Sum\nassert Sum is mine").success
+    notebook.run("#| export adding.py\nclass Sum:\n    later = True", "c1")
+    assert notebook.run("from assistant.adding import Sum\nassert Sum.later").success
+    result: Any = notebook.run("from assistant.adding import absent").error_in_exec
+    assert isinstance(result, ImportError)
+
+
 def test_an_edit_after_the_checks_passed_makes_them_stale(root: Path) -> None:
     notebook = Notebook("a1_first")
     notebook.run(SOLVED, "c1")

@@ -142,6 +142,16 @@ def test_what_ends_a_process_arrives_as_an_ordinary_error(sides: TwoSides, line:
     assert type(caught.value).__name__ in ("SystemExit", "KeyboardInterrupt", "GeneratorExit")
 
 
+def test_a_cause_whose_text_counts_on_its_constructor_arrives_with_its_words(sides: TwoSides) -> None:
+    sides.define(
+        "import yaml\ndef read(text):\n    try:\n        return yaml.safe_load(text)\n"
+        "    except yaml.YAMLError as error:\n        raise ValueError('not YAML') from error"
+    )
+    with pytest.raises(ValueError, match="not YAML") as caught:
+        sides["read"]("a: [b")
+    assert "while parsing a flow sequence" in str(caught.value.__cause__)
+
+
 def test_an_exception_whose_text_fails_still_arrives(sides: TwoSides) -> None:
     sides.define(
         "class Odd(Exception):\n    def __str__(self): raise RuntimeError('no text')\ndef fail(): raise Odd(1)"

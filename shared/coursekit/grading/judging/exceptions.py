@@ -63,9 +63,9 @@ def decode(data: dict[str, Any], decoder: Decoder, depth: int) -> BaseException:
                 setattr(error, name, decoder.decode(item, depth + 1))
             except (AttributeError, TypeError, ValueError):
                 continue
-    if str(error) != message:
+    if _text(error) != message:
         error.args = (message,)
-    if str(error) != message:
+    if _text(error) != message:  # or it has no text: its class counts on a constructor that did not run
         error = _named(kind.__name__, (EndedItself,))(message)
     object.__setattr__(error, "_course_home", int(data["n"]))
     for name in ("cause", "context"):
