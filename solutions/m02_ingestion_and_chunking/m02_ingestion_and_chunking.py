@@ -151,7 +151,8 @@ chat = ChatModel.from_settings(settings)
 
 def answer_from(passages, question):
     """The inherited prompt over these passages, through module 1's client."""
-    text = "Answer the question from the context.\n\nContext:\n" + "\n\n".join(passages) + f"\n\nQuestion: {question}"
+    rule = "Answer the question from the context, in at most 60 words."
+    text = f"{rule}\n\nContext:\n" + "\n\n".join(passages) + f"\n\nQuestion: {question}"
     limits = {"temperature": settings.temperature, "max_output_tokens": settings.max_output_tokens}
     return complete(client, chat, [{"role": "user", "content": text}], **limits, timeout_s=settings.timeout_s)
 
@@ -163,7 +164,8 @@ incident = library.question("q226")
 nearest = np.argsort(-(document_vectors @ embed([incident.text])[0]), kind="stable")
 pasted = [library.documents[i] for i in nearest[: settings.retrieval_k]]
 before = answer_from([document.text for document in pasted], incident.text).text
-say(f"> **On call:** {incident.text}\n>\n> **Assistant:** {before.replace('*', '')}")
+quoted = str.maketrans({"*": "", "\n": " "})
+say(f"> **On call:** {incident.text}\n>\n> **Assistant:** {before.translate(quoted)}")
 
 # %% [markdown]
 # Nonsense, politely phrased. Which stage? A golden question knows the sentence that answers it: where does it stand, and where does its document rank?
@@ -2547,7 +2549,7 @@ scoreboard.table().round(3)
 # %%
 after = ask(incident.text)
 chunk_hit = store.execute(SEARCH, (settings.embedding_model, embed([incident.text])[0])).fetchone()
-say(f"**Friday, 17:20, again.**\n\n> **On call:** {incident.text}\n>\n> **Assistant:** {after.text.replace('*', '')}")
+say(f"**Friday, 17:20, again.**\n\n> **On call:** {incident.text}\n>\n> **Assistant:** {after.text.translate(quoted)}")
 say(
     f"The document was at rank {rank} of {len(library.documents)}; now a chunk of `{chunk_hit[0]}` is at rank 1.",
     f"Stated as the golden facts demand: **{scoreboard.is_right(incident, before)}** before,",

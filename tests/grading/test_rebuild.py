@@ -182,6 +182,16 @@ def test_lost_metadata_is_a_repair_and_a_retyped_cell_too() -> None:
     assert "again: x-add" in _said(_rebuilt(notebook), "repair")
 
 
+def test_a_given_cell_under_an_exercises_metadata_does_not_take_the_place_of_the_answer() -> None:
+    notebook = solved()
+    answer = next(cell for cell in notebook.cells if notebooks.grade_id(cell) == "x-add")
+    impostor = copy.deepcopy(notebook.cells[0])
+    impostor.metadata, impostor.id = copy.deepcopy(answer.metadata), "impostor"
+    answer.metadata, answer.id = copy.deepcopy(notebook.cells[0].metadata), notebook.cells[0].id
+    notebook.cells.append(impostor)
+    _assert_earns_everything(_rebuilt(notebook))
+
+
 @given(st.data())
 @settings(max_examples=60, deadline=None)
 def test_permutations_duplicates_and_retagging_change_neither_checks_nor_points_nor_answers(

@@ -107,6 +107,8 @@ def _by_metadata(cell: LearnerCell, index: _Index) -> CourseCell | None:
     claim = named or index.by_id.get(cell.cell.id)
     if claim is None or (claim.is_solution and claim.names.key & cell.names.binds):
         return claim
+    if claim.is_solution and squashed(cell.text) in index.by_text and claim not in index.by_text[squashed(cell.text)]:
+        return None  # a copy of what the course gives elsewhere is no answer, whatever its metadata say
     defined = _exercise(cell, index)
     if defined is not None and (claim.is_solution or not cell.names.key & defined.names.key <= claim.names.binds):
         return defined if named is not None else None
