@@ -12,7 +12,6 @@ from __future__ import annotations
 import itertools
 import threading
 import uuid
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,7 +83,7 @@ class Engine:
         self.language = language.load(self.tokenizer, text_dirs, cache_dir, read_only=read_only)
         self.embedder = Embedder(self.tokenizer, cache_dir, read_only=read_only)
         self._toolbox = Toolbox(self.tokenizer, self.embedder)
-        self._plans: OrderedDict[str, _Prepared] = OrderedDict()
+        self._plans: Recent[_Prepared | None] = Recent(lambda: None, _PLANS_KEPT)
         self._prefixes = PrefixCache()
         self._counts: Recent[Recent[int]] = Recent(lambda: Recent(int))
         self._lock = threading.Lock()
@@ -165,9 +164,9 @@ class Engine:
 
     def _prepare(self, request: ChatRequest, digest: str) -> _Prepared:
         with self._lock:
-            if digest in self._plans:
-                self._plans.move_to_end(digest)
-                return self._plans[digest]
+            known = self._plans.find(digest)
+        if known is not None:
+            return known
         plan: Plan = make_plan(request, self._toolbox)
         pointers = []
         for candidate in plan.candidates:
@@ -178,8 +177,6 @@ class Engine:
         prepared = _Prepared(tuple(pointers), plan.wander, last, weighed)
         with self._lock:
             self._plans[digest] = prepared
-            while len(self._plans) > _PLANS_KEPT:
-                self._plans.popitem(last=False)
         return prepared
 
 

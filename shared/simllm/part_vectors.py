@@ -7,13 +7,12 @@ serves all parts. Kept in memory only.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
 
 import numpy as np
 
 from simllm.minilm import DIMENSIONS, MiniLM, Reading, Vectors, normalise
-from simllm.vector_cache import content_key
+from simllm.recent import Recent
 
 _KEPT = 4_000  # texts; about 15 kB each
 
@@ -25,7 +24,7 @@ class PartVectors:
 
     def __init__(self, model: MiniLM) -> None:
         self._model = model
-        self._memory: OrderedDict[bytes, Vectors] = OrderedDict()
+        self._memory: Recent[Vectors | None] = Recent(lambda: None, _KEPT)
 
     def embed(self, text: str, spans: Sequence[Span]) -> Vectors:
         """Unit vectors, float32 [spans, 384]; a part that the model's window does not reach gets zeros.
@@ -34,14 +33,12 @@ class PartVectors:
             text: the whole; the model reads its first 254 word pieces.
             spans: first character and the one after the last of each part; at least one.
         """
-        key = content_key("parts", f"{list(spans)}{text}")
-        if key not in self._memory:
+        key = f"{list(spans)}{text}"
+        found = self._memory.find(key)
+        if found is None:
             reading = self._model.read(text)
-            self._memory[key] = normalise(np.stack([_mean(reading, span) for span in spans]))
-        self._memory.move_to_end(key)
-        while len(self._memory) > _KEPT:
-            self._memory.popitem(last=False)
-        return self._memory[key]
+            found = self._memory[key] = normalise(np.stack([_mean(reading, span) for span in spans]))
+        return found
 
 
 def _mean(reading: Reading, span: Span) -> Vectors:

@@ -1,7 +1,7 @@
-"""What a server knows about each of its clients, for as many clients as fit.
+"""A mapping that forgets what is old, e.g. what a server knows about each of its clients, for as many as fit.
 
-A key costs a few kilobytes (journal, faults, quota, counts), and a server may run for months and see a fresh key
-with every exercise. The clients that were heard of longest ago are forgotten first (LRU). Not safe to use from
+A client's key costs a few kilobytes (journal, faults, quota, counts), and a server may run for months and see a fresh key
+with every exercise. The keys that were asked for longest ago are forgotten first (LRU). Not safe to use from
 several threads: every owner has a lock of its own.
 """
 

@@ -6,12 +6,12 @@ The last two layers of MiniLM side by side; lower layers keep more of the word i
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass
 
 import numpy as np
 
 from simllm.minilm import MiniLM, Vectors, normalise
+from simllm.recent import Recent
 
 _KEPT = 256  # texts
 
@@ -38,16 +38,14 @@ class WordVectors:
 
     def __init__(self, model: MiniLM) -> None:
         self._model = model
-        self._memory: OrderedDict[str, tuple[Word, ...]] = OrderedDict()
+        self._memory: Recent[tuple[Word, ...] | None] = Recent(lambda: None, _KEPT)
 
     def read(self, text: str) -> tuple[Word, ...]:
         """The words of a text's first 254 word pieces."""
-        if text not in self._memory:
-            self._memory[text] = self._read(text)
-        self._memory.move_to_end(text)
-        while len(self._memory) > _KEPT:
-            self._memory.popitem(last=False)
-        return self._memory[text]
+        found = self._memory.find(text)
+        if found is None:
+            found = self._memory[text] = self._read(text)
+        return found
 
     def _read(self, text: str) -> tuple[Word, ...]:
         reading = self._model.read(text)

@@ -67,11 +67,6 @@ class ToolScores:
         """Cases in which the same call was made twice."""
         return estimate([float(r.repeats > 0) for r in self.results])
 
-    def by_kind(self) -> dict[str, Estimate]:
-        """Whole cases by kind."""
-        kinds = dict.fromkeys(r.kind for r in self.results)
-        return {kind: estimate([float(r.right) for r in self.results if r.kind == kind]) for kind in kinds}
-
 
 def score_tools(client: openai.OpenAI, model: str, split: str) -> ToolScores:
     """Sit the exam with one model."""

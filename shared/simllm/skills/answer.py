@@ -11,6 +11,7 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
@@ -60,6 +61,16 @@ class Finding:
     judgement: Judgement
     order: tuple[int, ...]
     asked: frozenset[str]
+
+    @cached_property
+    def words(self) -> tuple[frozenset[str], ...]:
+        """Every unit's content words, without numbers and identifiers."""
+        return tuple(frozenset(term for term in terms(unit.text) if term.isalpha()) for unit in self.units)
+
+    @cached_property
+    def covered(self) -> tuple[frozenset[str], ...]:
+        """The question's words that every unit has, its heading and lead-in included."""
+        return tuple(self.asked.intersection(terms(f"{unit.about} {unit.text}")) for unit in self.units)
 
     def is_doubtful(self, skill: Skill) -> bool:
         """Whether the model would rather not answer from this context."""
@@ -140,13 +151,8 @@ def _announced(units: Sequence[Unit], index: int) -> list[int]:
 
 def _is_rival(finding: Finding, index: int, first: int) -> bool:
     """Whether a unit says the same as the first one of something else: alike in wording, with less of the question."""
-    one, other = ({t for t in terms(finding.units[i].text) if t.isalpha()} for i in (index, first))
-    if len(one & other) < RIVAL_LIKENESS * len(one | other):
-        return False
-    less, more = (
-        finding.asked & set(terms(f"{finding.units[i].about} {finding.units[i].text}")) for i in (index, first)
-    )
-    return less < more
+    one, other = finding.words[index], finding.words[first]
+    return len(one & other) >= RIVAL_LIKENESS * len(one | other) and finding.covered[index] < finding.covered[first]
 
 
 def _verdict(unit: Unit, prompt: Prompt) -> str:

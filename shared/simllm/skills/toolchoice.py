@@ -24,7 +24,6 @@ from simllm.skills.rows import fill_rows
 from simllm.skills.toolwords import overlaps, reads, searches
 from simllm.tools import Tool
 
-MEANING_SHARE = 0.6
 FIT_SHARE = 0.2  # of the score, for what the tool requires and the text holds
 USED_SHARE = 0.12  # of the score, for the part of what the need names that becomes an argument
 LACKING_COST = 0.12  # of a tool that the need does not say enough for
