@@ -2,11 +2,13 @@
 
 `tests/submissions/<module>/<exercise>.yml` holds the answers. A submission is the release notebook with the reference in
 every exercise but one, which holds the answer under test. Cells that no check depends on (experiments, play cells,
-prose) are left out: a check must stand on the set-up, the exported cells and itself.
+prose) are left out: a check must stand on the set-up, the exported cells and itself. Of the checks, those run that the
+answer can change (`affected`): the other checks see nothing of it, and the reference shows that they pass.
 """
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -18,6 +20,7 @@ import yaml
 from nbformat import NotebookNode
 
 from coursekit import manifest, notebooks, settings
+from coursekit.grading.rebuilding import code_names
 
 SUBMISSIONS = Path(__file__).parent / "submissions"
 SETUP_CELLS = 3  # parameters, %load_ext, imports
@@ -64,16 +67,16 @@ def exercises(where: settings.Settings, module: manifest.Module) -> dict[str, st
     return {str(notebooks.grade_id(cell)): cell.source for cell in notebook.cells if notebooks.is_solution(cell)}
 
 
-def build(where: settings.Settings, module: manifest.Module, answer: Answer | None, target: Path) -> Path:
-    """Write the submission that holds `answer` (None: the reference everywhere) to `target`."""
+def build(where: settings.Settings, module: manifest.Module, answers: Sequence[Answer], target: Path) -> Path:
+    """Write the submission that holds `answers`, one an exercise at most, and else the reference to `target`."""
     notebook = notebooks.read(where.notebooks_dir / module.id / f"{module.id}.ipynb")
     reference = exercises(where, module)
     kept = [cell for index, cell in enumerate(notebooks.code_cells(notebook)) if index < SETUP_CELLS or _matters(cell)]
+    given = {answer.exercise: answer.code.strip() for answer in answers}
     for cell in kept:
         if notebooks.is_solution(cell):
             exercise = str(notebooks.grade_id(cell))
-            replaced = answer is not None and answer.exercise == exercise
-            cell.source = answer.code.strip() if answer and replaced else reference[exercise]
+            cell.source = given.get(exercise, reference[exercise])
     notebook.cells = kept
     target.parent.mkdir(parents=True, exist_ok=True)
     nbformat.write(notebook, target)
@@ -82,6 +85,44 @@ def build(where: settings.Settings, module: manifest.Module, answer: Answer | No
 
 def _matters(cell: NotebookNode) -> bool:
     return notebooks.is_solution(cell) or notebooks.is_test(cell) or notebooks.export_target(cell.source) is not None
+
+
+def affected(where: settings.Settings, module: manifest.Module, answer: Answer) -> frozenset[str]:
+    """The checks that may come out differently with `answer` than with the reference.
+
+    Those of its exercise, and those that need a name which its cell, or the reference's, binds or changes, or which is
+    defined with the help of such a name. What both import from elsewhere does not count. By names alone, so generous.
+    """
+    cells = notebooks.code_cells(notebooks.read(where.solution(module.id)))
+    of_check = notebooks.exercises(notebooks.read(where.solution(module.id)))
+    names = [code_names.of_course(cell.source) for cell in cells]
+    needs = [found.needs | _siblings(cell.source) for found, cell in zip(names, cells, strict=True)]
+    given = code_names.of(answer.code)
+    if not given.tree:  # not Python: nothing is known of it
+        return frozenset(of_check)
+    own = next(names[i] for i, cell in enumerate(cells) if notebooks.grade_id(cell) == answer.exercise)
+    imported = frozenset[str]().union(*(found.binds - found.defines for found in names if found.imports))
+    spoiled = (given.binds | given.changes | own.binds) - (imported - given.defines - own.defines)
+    others = [i for i, cell in enumerate(cells) if not notebooks.is_test(cell)]
+    while further := {name for i in others if needs[i] & spoiled for name in names[i].defines} - spoiled:
+        spoiled |= further
+    ids = [str(notebooks.grade_id(cell)) for cell in cells]
+    return frozenset(
+        check
+        for i, check in enumerate(ids)
+        if check in of_check and (of_check[check] == answer.exercise or needs[i] & spoiled)
+    )
+
+
+@cache
+def _siblings(source: str) -> frozenset[str]:
+    """The names that a cell imports from the learner's package: a sibling file's, so perhaps another exercise's."""
+    parsed = code_names.parse(source)
+    nodes = ast.walk(parsed[0]) if parsed is not None else ()
+    froms = (
+        node for node in nodes if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("assistant.")
+    )
+    return frozenset(alias.name for node in froms for alias in node.names)
 
 
 def render(checks: Sequence[str], rows: Sequence[tuple[str, frozenset[str]]]) -> str:

@@ -124,10 +124,16 @@ def status() -> None:
 
 
 @app.command(rich_help_panel=STUDY)
-def check(module: OneModule, isolation: Isolation = "auto") -> None:
+def check(
+    module: OneModule,
+    exercises: Annotated[
+        list[str] | None, typer.Argument(help="Only these exercises' checks. Default: all.", metavar="[EXERCISE]...")
+    ] = None,
+    isolation: Isolation = "auto",
+) -> None:
     """Grade your own notebook of MODULE here as the grader will, hidden tests included. Save it in JupyterLab first.
 
-    Example:  course check m01
+    Example:  course check m01   |   course check m01 m01-bpe
     """
     from coursekit import tables, workspace
     from coursekit.errors import GradingError
@@ -135,11 +141,12 @@ def check(module: OneModule, isolation: Isolation = "auto") -> None:
 
     where, course = _course()
     chosen = course.module(module)
+    only = {"me": workspace.checks_of(where, chosen, exercises)} if exercises else None
     own = workspace.learner_notebook(where, chosen.id)
     if not own.exists():
         raise GradingError(f"{own} does not exist. `course lab` makes your copy of every notebook.")
     with tables.spinner(f"grading {own.relative_to(where.root)}"):
-        result = autograde.grade_apart(where, course, chosen, {"me": own}, isolation=isolation)["me"]
+        result = autograde.grade_apart(where, course, chosen, {"me": own}, only=only, isolation=isolation)["me"]
     tables.show(tables.grade(result))
     sys.exit(0 if result.error is None and not result.failed_checks else 1)
 
@@ -357,7 +364,10 @@ def run(
         list[str] | None, typer.Argument(help="Module ids, or paths of notebooks. Default: every solution.")
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Notebooks executed at the same time. Default: as course.yml says.")
+        int | None,
+        typer.Option(
+            "--workers", "--jobs", "-j", min=1, help="Notebooks executed at the same time. Default: as course.yml says."
+        ),
     ] = None,
     html: Annotated[bool, typer.Option("--html", help="Write an HTML page beside each executed notebook.")] = False,
 ) -> None:

@@ -170,6 +170,22 @@ def is_test(cell: NotebookNode) -> bool:
     return _nbgrader(cell, "grade") is True and _nbgrader(cell, "locked") is True and not is_solution(cell)
 
 
+def exercises(notebook: NotebookNode) -> dict[str, str]:
+    """The exercise that each graded cell belongs to: itself when the learner writes there, else the solution above it.
+
+    Checks before the first solution belong to themselves.
+    """
+    found: dict[str, str] = {}
+    exercise: str | None = None
+    for cell in notebook.cells:
+        name = grade_id(cell)
+        if name is not None and is_solution(cell):
+            exercise = name
+        if name is not None and _nbgrader(cell, "grade") is True:
+            found[name] = exercise or name
+    return found
+
+
 def tagged_checks(path: Path | None, tag: str) -> list[str]:
     """The ids of the checks in the notebook at `path` that carry this tag; none where there is no notebook."""
     cells = [] if path is None else read(path).cells

@@ -97,6 +97,20 @@ def check_ids(where: settings.Settings, module: manifest.Module) -> dict[str, fl
     }
 
 
+def checks_of(where: settings.Settings, module: manifest.Module, exercises: Sequence[str]) -> list[str]:
+    """The ids of these exercises' checks, in the notebook's order.
+
+    Raises:
+        NotebookError: an exercise that the module does not have, or the module has no notebook.
+    """
+    path = source_notebook(where, module.id)
+    of_check = {} if path is None else notebooks.exercises(notebooks.read(path))
+    if unknown := sorted(set(exercises) - set(of_check.values())):
+        there = ", ".join(dict.fromkeys(of_check.values())) or "none: its notebook is missing"
+        raise NotebookError(f"{module.id} has no exercise {', '.join(unknown)}. There are: {there}.")
+    return [check for check, exercise in of_check.items() if exercise in exercises]
+
+
 def source_notebook(where: settings.Settings, module_id: str) -> Path | None:
     """The module's solution notebook, or its release where the solutions were not handed out."""
     for folder in (where.solutions_dir, where.notebooks_dir):

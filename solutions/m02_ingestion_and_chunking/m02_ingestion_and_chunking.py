@@ -25,7 +25,7 @@
 # %% tags=["parameters"]
 MODULE = "m02_ingestion_and_chunking"
 SEED = 7
-SCALE_DOCUMENTS = 1400  # of the large corpus, in section 9: tens of thousands of chunks
+SCALE_DOCUMENTS = 1000  # of the large corpus, in section 9: more than ten thousand chunks
 
 # %%
 # %load_ext coursekit
@@ -788,6 +788,7 @@ for piece in chunk_fixed(next(each for each in documents if each.id == "config-d
 guess_cut = 5  # percent: a colleague's guess, write yours
 
 
+@lru_cache(maxsize=None)
 def plain(text):
     """Words only, so that a quote is found although a mark or a line end differs."""
     return " ".join(re.sub(r"[`*|]", " ", text).lower().split())

@@ -44,6 +44,7 @@ def test_every_command_has_help_with_an_example(name: str) -> None:
     [
         (["run", "m99"], 2, "no module 'm99'"),
         (["check", "a1"], 1, "`course lab` makes your copy"),
+        (["check", "a1", "a1-nothing"], 2, "has no exercise a1-nothing"),
         (["grade", "a1"], 1, "nobody has submitted a1_first"),
         (["feedback", "a1"], 1, "course grade a1"),
         (["export-grades"], 1, "no gradebook"),

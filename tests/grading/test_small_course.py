@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from traitlets.config import Config
 
-from coursekit import manifest, notebooks, settings
-from coursekit.errors import GradingError
+from coursekit import manifest, notebooks, settings, workspace
+from coursekit.errors import GradingError, NotebookError
 from coursekit.grading import autograde, release
 from coursekit.grading.isolation import backends
 from coursekit.grading.nbgrader_settings import configure
@@ -100,6 +100,19 @@ def test_right_wrong_blank_and_broken_submissions_get_what_they_deserve(root: Pa
     assert grades["blank"].points == 0
     assert "a1-add is not solved yet" in grades["blank"].checks[0].message
     assert "The file is empty" in str(grades["empty"].error)
+
+
+def test_only_the_checks_that_are_asked_for_are_run(root: Path) -> None:
+    where, course = _course(root)
+    module = course.modules[0]
+    (blank,) = release.release(where, [module])
+    checks = workspace.checks_of(where, module, ["a1-add"])
+    only = {"some": checks[:1], "none": []}
+    grades = autograde.grade_apart(where, course, module, {"some": blank, "none": blank, "all": blank}, only=only)
+    ran = {name: [check.check_id for check in grade.checks] for name, grade in grades.items()}
+    assert ran == {"some": checks[:1], "none": [], "all": list(workspace.check_ids(where, module))}
+    with pytest.raises(NotebookError, match="no exercise a1-zero. There are: a1-add"):
+        workspace.checks_of(where, module, ["a1-zero"])
 
 
 def test_a_failed_first_module_does_not_cascade_into_the_second(root: Path) -> None:

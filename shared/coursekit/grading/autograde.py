@@ -7,7 +7,7 @@ records nothing (`course check`, the tests of the checks). Both run the same cod
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -110,11 +110,16 @@ def grade_apart(
     module: manifest.Module,
     submissions: Mapping[str, Path],
     *,
+    only: Mapping[str, Collection[str]] | None = None,
     isolation: str = backends.AUTO,
     workers: int = 1,
     on_grade: Callable[[Grade], None] = lambda grade: None,
 ) -> dict[str, Grade]:
-    """Grade notebook files without recording anything; `submissions` maps a name to a file.
+    """Grade notebook files without recording anything.
+
+    Args:
+        submissions: files by name.
+        only: the ids of the checks to run, by name; where a name is missing, all of them.
 
     Raises:
         GradingError: the module's solution is not in this checkout, or the isolation does not work here.
@@ -125,8 +130,9 @@ def grade_apart(
             "Here, run the notebook's own check cells and hand it in."
         )
     grades = {}
+    chosen = {name: frozenset(checks) for name, checks in (only or {}).items()}
     with _scheduler(where, course, module, isolation, min(workers, len(submissions) or 1), None) as run:
-        for grade in run(_read(name, path) for name, path in submissions.items()):
+        for grade in run(replace(_read(name, path), only=chosen.get(name)) for name, path in submissions.items()):
             grades[grade.student] = grade
             on_grade(grade)
     return {name: grades[name] for name in submissions}

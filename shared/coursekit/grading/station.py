@@ -46,11 +46,12 @@ _ATTEMPTS = 2
 
 @dataclass(frozen=True)
 class Submitted:
-    """One submission as it travels: the file's bytes, or why there are none."""
+    """One submission as it travels: the file's bytes, or why there are none; `only`: the checks to run, None for all."""
 
     student: str
     data: bytes | None
     reason: str | None = None
+    only: frozenset[str] | None = None
 
 
 class JudgeSource:
@@ -178,7 +179,7 @@ class Station:
         answer: dict[str, Any] = {}
         for _ in range(_ATTEMPTS):
             with self._database() as database, self._home() as home:
-                answer = self._judge(submitted.data, database, home)
+                answer = self._judge(submitted.data, submitted.only, database, home)
             if "gone" not in answer:
                 break
         if "failure" in answer:
@@ -208,7 +209,9 @@ class Station:
 
     # ── one judge ─────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _judge(self, data: bytes, database: dict[str, str] | None, home: str) -> dict[str, Any]:
+    def _judge(
+        self, data: bytes, only: frozenset[str] | None, database: dict[str, str] | None, home: str
+    ) -> dict[str, Any]:
         file = self._private / "submission.ipynb"
         file.write_bytes(data)
         limits = self._course.grading.limits
@@ -217,6 +220,7 @@ class Station:
             "submission": str(file),
             "source": str(self._where.solution(self._module.id)),
             "execute": self._course.grading.execute,
+            "only": None if only is None else sorted(only),
             "limits": limits.model_dump(),
             "models": bool(self._course.models),
             "database": database,

@@ -65,7 +65,7 @@ def judge(job: dict[str, Any], zygote: Zygote) -> dict[str, Any]:
     findings = [[finding.kind, finding.message, finding.cell] for finding in taken.findings]
     if taken.notebook is None:
         return {"error": taken.reason, "findings": findings}
-    rebuilt = plan.make(Path(job["source"]), taken.notebook, job["execute"])
+    rebuilt = plan.make(Path(job["source"]), taken.notebook, job["execute"], job["only"])
     findings += [[finding.kind, finding.message, finding.cell] for finding in rebuilt.findings]
     at_work = Judge(job, plan.steps(rebuilt), zygote)
     try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,9 +16,15 @@ if TYPE_CHECKING:
 notebooks.import_nbformat()  # here, because judges are forked from a process that has imported this module
 
 
-def make(source: Path, submitted: NotebookNode, execute: Literal["all", "needed"]) -> Rebuilt:
-    """The source notebook with the learner's texts put in."""
-    return rebuild(notebooks.read(source), submitted, execute=execute)
+def make(
+    source: Path, submitted: NotebookNode, execute: Literal["all", "needed"], only: Collection[str] | None = None
+) -> Rebuilt:
+    """The source notebook with the learner's texts put in; with `only`, other checks than these are left out."""
+    rebuilt = rebuild(notebooks.read(source), submitted, execute=execute)
+    if only is None:
+        return rebuilt
+    chosen = (step for step in rebuilt.steps if step.kind != "check" or notebooks.grade_id(step.cell) in only)
+    return replace(rebuilt, steps=tuple(chosen))
 
 
 def steps(rebuilt: Rebuilt) -> list[dict[str, Any]]:

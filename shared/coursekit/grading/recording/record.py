@@ -254,7 +254,7 @@ def _read(text: str) -> NotebookNode:
 
 def _changed(before: NotebookNode | None, now: NotebookNode) -> frozenset[str]:
     """The graded cells whose exercise's text is not the one of the notebook graded before."""
-    exercises = scoring.exercises(now)
+    exercises = notebooks.exercises(now)
     texts = [
         {notebooks.grade_id(cell): cell.source for cell in notebook.cells if notebooks.is_solution(cell)}
         for notebook in (before or NotebookNode(cells=[]), now)

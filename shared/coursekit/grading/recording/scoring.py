@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 
 from nbformat import NotebookNode
@@ -36,26 +36,6 @@ def settle(checks: Iterable[CheckGrade], registered: NotebookNode) -> tuple[dict
         findings.append(Finding("note", message, check_id))
         settled[check_id] = CheckGrade(check_id, 0.0, worth[check_id], message)
     return {check_id: settled[check_id] for check_id in worth}, tuple(findings)
-
-
-def exercises(registered: NotebookNode) -> dict[str, str]:
-    """The exercise that each graded cell belongs to: itself when the learner writes there, else the solution above it.
-
-    Checks before the first solution belong to themselves.
-    """
-    return dict(_exercises(registered))
-
-
-def _exercises(registered: NotebookNode) -> Iterator[tuple[str, str]]:
-    exercise: str | None = None
-    for cell in registered.cells:
-        grade_id = notebooks.grade_id(cell)
-        if grade_id is None:
-            continue
-        if notebooks.is_solution(cell):
-            exercise = grade_id
-        if cell.metadata.nbgrader.get("grade"):
-            yield grade_id, exercise or grade_id
 
 
 def _points(value: float, maximum: float) -> tuple[float, str]:

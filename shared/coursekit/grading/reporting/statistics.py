@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from traitlets.config import Config
 
-from coursekit import manifest, settings
+from coursekit import manifest, notebooks, settings
 from coursekit.errors import GradingError
 from coursekit.grading.nbgrader_settings import configure
 from coursekit.grading.recording import audit as audit_module
-from coursekit.grading.recording import registering, scoring
+from coursekit.grading.recording import registering
 from coursekit.grading.recording.audit import Entry
 from coursekit.grading.results import CheckGrade
 
@@ -70,7 +70,7 @@ def of_module(where: settings.Settings, module: manifest.Module) -> Statistics:
     if not entries:
         raise GradingError(f"no graded submission of {module.id}. Run first: course grade {module.short}")
     source = where.solution(module.id)
-    exercises = scoring.exercises(registering.prepare(source, configure(Config(), where.grading_dir)))
+    exercises = notebooks.exercises(registering.prepare(source, configure(Config(), where.grading_dir)))
     return Statistics(module.id, len(entries), rejected, tuple(_items(entries, exercises)))
 
 
