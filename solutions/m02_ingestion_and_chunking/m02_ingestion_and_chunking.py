@@ -37,7 +37,7 @@ import time
 import uuid
 from collections import defaultdict
 from dataclasses import replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from hashlib import sha256
 
 import bm25s
@@ -788,7 +788,7 @@ for piece in chunk_fixed(next(each for each in documents if each.id == "config-d
 guess_cut = 5  # percent: a colleague's guess, write yours
 
 
-@lru_cache(maxsize=None)
+@cache
 def plain(text):
     """Words only, so that a quote is found although a mark or a line end differs."""
     return " ".join(re.sub(r"[`*|]", " ", text).lower().split())
