@@ -395,6 +395,43 @@ def run(
 
 
 @app.command(rich_help_panel=BUILD)
+def scoreboard(
+    measure: Annotated[
+        str | None, typer.Option(help="Run all notebooks on every question of this split, dev or test, first.")
+    ] = None,
+    write: Annotated[Path | None, typer.Option(help="Put the tables between this page's markers.")] = None,
+    picture: Annotated[Path | None, typer.Option(help="Draw the rows into this PNG file.")] = None,
+) -> None:
+    """Show the course's numbers, one row per module: your own, or with --measure the reference's on a whole split.
+
+    Example:  course scoreboard   |   course scoreboard --measure test --write docs/scoreboard.md
+    """
+    from rich.console import Console
+
+    from coursekit import corpus, scoreboard_page, tables
+    from coursekit import scoreboard as scoreboard_module
+    from coursekit.corpus import page as pages
+    from coursekit.errors import CourseError
+    from coursekit.running import report as running_report
+
+    where, course = _course()
+    if measure is None:
+        if write or picture:
+            raise CourseError("--write and --picture need --measure: a page tells which questions were asked.")
+        tables.show(tables.scoreboard(scoreboard_module.load_rows()))
+        return
+    if measure not in corpus.SPLITS:
+        raise CourseError(f"--measure {measure}: there is no such split. Allowed: {', '.join(corpus.SPLITS)}.")
+    if write is not None:
+        pages.read_section(write, scoreboard_page.SECTION)  # before the work: a page without markers cannot take it
+    with running_report.RunProgress(Console()) as progress:
+        rows = scoreboard_page.measure(where, measure, [module.id for module in course.modules], on_event=progress)
+    tables.show(tables.scoreboard(rows))
+    for path in scoreboard_page.write(rows, measure, corpus.load().checksum, write, picture):
+        print(f"wrote {path}")
+
+
+@app.command(rich_help_panel=BUILD)
 def bench(
     what: Annotated[
         Bench, typer.Argument(help="The course's own speed; the grader's; a large class, killed twice.")

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Any, Literal
 
 from coursekit import settings as settings_module
 
@@ -91,7 +91,7 @@ def checks(settings: settings_module.Settings) -> dict[str, CheckRecord]:
     }
 
 
-def record_scores(settings: settings_module.Settings, module_id: str, metrics: Mapping[str, float | None]) -> None:
+def record_scores(settings: settings_module.Settings, module_id: str, metrics: Mapping[str, Any]) -> None:
     """Keep a module's scoreboard row."""
     with _open(settings) as connection:
         connection.execute(
@@ -100,7 +100,7 @@ def record_scores(settings: settings_module.Settings, module_id: str, metrics: M
         )
 
 
-def scores(settings: settings_module.Settings) -> dict[str, dict[str, float | None]]:
+def scores(settings: settings_module.Settings) -> dict[str, dict[str, Any]]:
     """The scoreboard's rows, by module id."""
     if not (settings.state_dir / "progress.sqlite").exists():
         return {}

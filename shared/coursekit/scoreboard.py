@@ -1,7 +1,8 @@
 """The course's scoreboard: the system as it stands, measured on the golden questions, one row per module.
 
-`measure` runs the system on questions and judges the answers by their key facts; `record` keeps the row and `show`
-draws the table. Nothing here is typed by hand: a row exists only because a notebook has just measured it.
+`questions` says on what, `judge` runs the system on them and judges the answers by their key facts, `row` sums up, `record`
+keeps the row, and `table` shows all rows. Nothing here is typed by hand: a row exists only because a notebook has just
+measured it. `course scoreboard` runs the notebooks on a whole split; `scoreboard_page` draws and writes what it found.
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ import json
 import math
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -34,17 +36,43 @@ _ABSTENTIONS = re.compile(
 class Answer:
     """What the system under test gave back for one question.
 
-    `ranked_ids`: retrieved document ids, best first. `cost_usd`: what the request cost. `text`: the answer shown to the user.
+    Attributes:
+        text: the answer shown to the user.
+        ranked_ids: retrieved document ids, best first.
+        cost_usd: what the request cost.
+        tokens: of all prompts and replies; 0 where nobody counted.
+        stages_ms: milliseconds by stage of the pipeline, as `Stages` takes them.
     """
 
     text: str
     ranked_ids: Sequence[str]
     cost_usd: float
+    tokens: int = 0
+    stages_ms: Mapping[str, float] = field(default_factory=dict)
+
+
+class Stages:
+    """A stopwatch for one question: `with stages("retrieve"): …` adds to `stages.ms["retrieve"]`."""
+
+    def __init__(self) -> None:
+        self.ms: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.ms[name] = self.ms.get(name, 0.0) + (time.perf_counter() - start) * 1000
 
 
 @dataclass(frozen=True)
 class Row:
-    """One row of the scoreboard. Shares are in [0, 1]; None means that the module does not change or measure it."""
+    """One row of the scoreboard. Shares are in [0, 1]; None means that the module does not change or measure it.
+
+    `intervals`: the 95 % bootstrap interval over questions of each share, by field. `stages_p95_ms`: by stage. `questions`:
+    how many were asked, of which `split`.
+    """
 
     recall_at_5: float | None
     ndcg_at_10: float | None
@@ -52,6 +80,11 @@ class Row:
     abstained_rightly: float | None
     p95_ms: float | None
     usd_per_1000_questions: float | None
+    tokens_per_question: float | None = None
+    stages_p95_ms: Mapping[str, float] = field(default_factory=dict)
+    intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    questions: int = 0
+    split: str = ""
 
 
 @dataclass(frozen=True)
@@ -82,15 +115,23 @@ def is_right(question: Question, text: str) -> bool:
     return not abstains(text) and states_key_facts(text, question.key_facts) and not misled
 
 
-def judge(ask: Callable[[str], Answer], questions: Sequence[Question]) -> list[Judged]:
+def questions(corpus: Corpus, per_category: int = 2) -> list[Question]:
+    """The questions of a scoreboard row: a few dev questions of every category, or the whole split that
+    `course scoreboard` asks for."""
+    split = settings.load().scoreboard_split
+    return list(corpus.questions(split) if split else corpus.sample(per_category=per_category, split="dev"))
+
+
+def judge(ask: Callable[[Question], Answer], questions: Sequence[Question]) -> list[Judged]:
     """Ask every question and judge each answer: key facts where there is an answer, abstention where there is none.
 
+    `ask` may use the question's text and whose it is (`text`, `history`, `asked_by`), nothing else of it.
     An answer that also states a known wrong fact (outdated, another service's, leaked) is wrong: nobody can tell which half to trust.
     """
     judged = []
     for question in questions:
         start = time.perf_counter()
-        answer = ask(question.text)
+        answer = ask(question)
         latency_ms = (time.perf_counter() - start) * 1000
         judged.append(Judged(question, answer, is_right(question, answer.text), latency_ms))
     return judged
@@ -98,16 +139,30 @@ def judge(ask: Callable[[str], Answer], questions: Sequence[Question]) -> list[J
 
 def row(judged: Sequence[Judged], corpus: Corpus) -> Row:
     """The scoreboard row of one evaluation. p95 is over the questions asked."""
+    from coursekit.corpus.baseline import resampling  # here, because grading imports this file and measures nothing
+
     answerable = [j for j in judged if j.question.answerable]
-    unanswerable = [j for j in judged if not j.question.answerable]
     ranked = [(j.answer.ranked_ids, corpus.qrels.get(j.question.id, {})) for j in answerable]
+    shares = {
+        "recall_at_5": [_recall(ids, grades, 5) for ids, grades in ranked],
+        "ndcg_at_10": [_ndcg(ids, grades, 10) for ids, grades in ranked],
+        "answered_correctly": [float(j.is_right) for j in answerable],
+        "abstained_rightly": [float(j.is_right) for j in judged if not j.question.answerable],
+    }
+    found = {name: resampling.estimate(values) for name, values in shares.items() if values}
+    stages = {name for j in judged for name in j.answer.stages_ms}
+    splits = {j.question.split for j in judged}
     return Row(
-        recall_at_5=_mean([_recall(ids, grades, 5) for ids, grades in ranked]),
-        ndcg_at_10=_mean([_ndcg(ids, grades, 10) for ids, grades in ranked]),
-        answered_correctly=_mean([float(j.is_right) for j in answerable]),
-        abstained_rightly=_mean([float(j.is_right) for j in unanswerable]),
-        p95_ms=float(np.percentile([j.latency_ms for j in judged], 95)) if judged else None,
+        **{name: found[name].mean if name in found else None for name in shares},
+        p95_ms=_p95([j.latency_ms for j in judged]),
         usd_per_1000_questions=_mean([j.answer.cost_usd * 1000 for j in judged]),
+        tokens_per_question=_mean([j.answer.tokens for j in judged if j.answer.tokens]),
+        stages_p95_ms={
+            name: _p95([j.answer.stages_ms.get(name, 0.0) for j in judged]) or 0.0 for name in sorted(stages)
+        },
+        intervals={name: (estimate.low, estimate.high) for name, estimate in found.items()},
+        questions=len(judged),
+        split=splits.pop() if len(splits) == 1 else "",
     )
 
 
@@ -121,19 +176,23 @@ def record(module_id: str, measured: Row) -> None:
         exporting.write_atomically(path, json.dumps(asdict(measured), indent=2) + "\n")
 
 
-def load_rows() -> dict[str, dict[str, float | None]]:
+def load_rows() -> dict[str, dict[str, Any]]:
     """The rows measured so far, in the modules' order: the learner's own, or those of the last runs."""
     where = settings.load()
-    course = manifest.load(where.root)
-    rows = progress.scores(where) if where.mode == "study" else {}
-    for module in course.modules:
-        path = where.runs_dir / module.id / "scoreboard.json"
-        if where.mode != "study" and path.is_file():
-            rows[module.id] = json.loads(path.read_text(encoding="utf-8"))
-    return {module.id: rows[module.id] for module in course.modules if module.id in rows}
+    return rows_of_runs(where) if where.mode != "study" else _ordered(where, progress.scores(where))
 
 
-def table(rows: Mapping[str, Mapping[str, float | None]] | None = None) -> pd.DataFrame:
+def rows_of_runs(where: settings.Settings) -> dict[str, dict[str, Any]]:
+    """The rows that the last `course run` of each module has recorded, in the modules' order."""
+    files = where.runs_dir.glob("*/scoreboard.json")
+    return _ordered(where, {path.parent.name: json.loads(path.read_text(encoding="utf-8")) for path in files})
+
+
+def _ordered(where: settings.Settings, rows: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {module.id: rows[module.id] for module in manifest.load(where.root).modules if module.id in rows}
+
+
+def table(rows: Mapping[str, Mapping[str, Any]] | None = None) -> pd.DataFrame:
     """The scoreboard as a table, one row per module."""
     import pandas as pd
 
@@ -153,6 +212,10 @@ def table(rows: Mapping[str, Mapping[str, float | None]] | None = None) -> pd.Da
 def _contains(text: str, variant: str) -> bool:
     pattern = r"(?<!\w)" + r"\s+".join(map(re.escape, variant.split())) + r"(?!\w)"
     return re.search(pattern, text, re.IGNORECASE) is not None
+
+
+def _p95(values: Sequence[float]) -> float | None:
+    return float(np.percentile(values, 95)) if values else None
 
 
 def _mean(values: Sequence[float]) -> float | None:

@@ -6,6 +6,7 @@ Environment:
     COURSE_WORKSPACE   where the learner's package goes (default: <root>/workspace)
     COURSE_MODE        study (default), run (papermill) or grade; nbgrader's NBGRADER_EXECUTION implies grade
     COURSE_PROFILE     which block of `models:` in course.yml to use (default: by OPENAI_BASE_URL)
+    COURSE_SCOREBOARD  dev or test: notebooks measure their scoreboard rows on this whole split (set by `course scoreboard`)
     COURSE_DATABASE_READY   1: DATABASE_URL names a fresh database, made for this one notebook (set by `course run`)
     COURSE_MODELS_READY     1: OPENAI_BASE_URL names simulated models, served for this one notebook (set by the grader)
     COURSE_ZYGOTE      0: `course run` starts every kernel from nothing instead of forking it
@@ -45,6 +46,7 @@ class Settings:
     openai_base_url: str | None
     openai_api_key: str | None
     profile: str | None
+    scoreboard_split: str | None
 
     @property
     def solutions_dir(self) -> Path:
@@ -88,6 +90,7 @@ def load(environ: Mapping[str, str] | None = None, start: Path | None = None) ->
         openai_base_url=env.get("OPENAI_BASE_URL") or None,
         openai_api_key=env.get("OPENAI_API_KEY") or None,
         profile=env.get("COURSE_PROFILE") or None,
+        scoreboard_split=_split(env),
     )
 
 
@@ -108,6 +111,13 @@ def find_root(env: Mapping[str, str], start: Path) -> Path:
         f"no {MANIFEST_NAME} in {start} or any folder above it. "
         "Run the command inside the course's folder, or set COURSE_ROOT to it."
     )
+
+
+def _split(env: Mapping[str, str]) -> str | None:
+    split = env.get("COURSE_SCOREBOARD") or None
+    if split not in (None, "dev", "test"):
+        raise CourseError(f"COURSE_SCOREBOARD={split!r} is not allowed. Allowed: dev, test.")
+    return split
 
 
 def _mode(env: Mapping[str, str]) -> Mode:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psutil
 from rich import box
@@ -341,3 +341,35 @@ def exams(found: Sequence[ExamShare]) -> Table:
             skill, measure, split, *(f"{100 * cells[name].mean:.0f} %" if name in cells else "–" for name in names)
         )
     return table
+
+
+def scoreboard(rows: Mapping[str, Mapping[str, Any]]) -> RenderableType:
+    """One row per module that has been measured, shares with their 95 % intervals."""
+    if not rows:
+        return Text("Nothing has been measured yet: the last section of each notebook measures the system.")
+    table = Table(box=box.SIMPLE_HEAD)
+    for name in (
+        "module",
+        "recall@5",
+        "nDCG@10",
+        "answered",
+        "abstained",
+        "p95 ms",
+        "tokens",
+        "USD / 1,000",
+        "questions",
+    ):
+        table.add_column(name, justify="left" if name == "module" else "right")
+    for module_id, row in rows.items():
+        shares = [_share(row, key) for key in ("recall_at_5", "ndcg_at_10", "answered_correctly", "abstained_rightly")]
+        numbers = [("p95_ms", ",.0f"), ("tokens_per_question", ",.0f"), ("usd_per_1000_questions", ".3f")]
+        cells = ["–" if row.get(key) is None else format(row[key], how) for key, how in numbers]
+        table.add_row(module_id.partition("_")[0], *shares, *cells, f"{row.get('questions') or '–'} {row.get('split') or ''}".strip())
+    return table
+
+
+def _share(row: Mapping[str, Any], key: str) -> str:
+    if row.get(key) is None:
+        return "–"
+    ends = row.get("intervals", {}).get(key)
+    return f"{row[key]:.2f}" + (f" ({ends[0]:.2f}–{ends[1]:.2f})" if ends else "")

@@ -1598,12 +1598,13 @@ print(serving.reload(), "· still answering:", bool(ask(incident.text, serving.c
 
 # %%
 def answer(question):
-    trace = ask(question, settings)
+    trace = ask(question.text, settings)
     ranked = [name for name, _ in trace["found"]]
-    return scoreboard.Answer(trace["answer"], ranked, sum(usd(trace, settings).values()))
+    cost_usd, tokens = sum(usd(trace, settings).values()), sum(trace["tokens"].values())
+    return scoreboard.Answer(trace["answer"], ranked, cost_usd, tokens, trace["ms"])
 
 
-scoreboard.record(MODULE, scoreboard.row(scoreboard.judge(answer, dev), library))
+scoreboard.record(MODULE, scoreboard.row(scoreboard.judge(answer, scoreboard.questions(library)), library))
 scoreboard.table().round(2)
 
 # %%

@@ -2444,16 +2444,20 @@ settings = load_settings(environ)
 
 def assistant(question: str, temperature: float, limit: int) -> scoreboard.Answer:
     """The inherited retrieval and prompt, behind the new client."""
-    prompt, ranked_ids = fitting_prompt(question, limit)
-    reply = complete(
-        client, small, prompt, temperature=temperature, max_output_tokens=limit, timeout_s=settings.timeout_s
-    )
-    return scoreboard.Answer(reply.text, ranked_ids, reply.cost_usd)
+    stages = scoreboard.Stages()
+    with stages("retrieve"):
+        prompt, ranked_ids = fitting_prompt(question, limit)
+    with stages("generate"):
+        reply = complete(
+            client, small, prompt, temperature=temperature, max_output_tokens=limit, timeout_s=settings.timeout_s
+        )
+    tokens = reply.usage.input_tokens + reply.usage.output_tokens
+    return scoreboard.Answer(reply.text, ranked_ids, reply.cost_usd, tokens, stages.ms)
 
 
 def measured(temperature: float, limit: int) -> scoreboard.Row:
-    judged = scoreboard.judge(lambda text: assistant(text, temperature, limit), questions)
-    return scoreboard.row(judged, library)
+    asked = scoreboard.questions(library)
+    return scoreboard.row(scoreboard.judge(lambda item: assistant(item.text, temperature, limit), asked), library)
 
 
 rows = {"before": measured(1.0, 600), "after": measured(settings.temperature, settings.max_output_tokens)}

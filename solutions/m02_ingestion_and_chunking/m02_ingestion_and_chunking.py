@@ -2520,11 +2520,21 @@ embedding_usd = models.role("embedding").usd_per_million_input / 1e6
 
 def ask(question):
     """Chunks until the token budget is used up, then the inherited prompt."""
-    found = store.execute(SEARCH, (settings.embedding_model, embed([question])[0])).fetchall()
+    stages = scoreboard.Stages()
+    with stages("embed"):
+        vector = embed([question])[0]
+    with stages("retrieve"):
+        found = store.execute(SEARCH, (settings.embedding_model, vector)).fetchall()
     used = np.cumsum([count_tokens(text) for _, text in found])
-    reply = answer_from([text for (_, text), sum_ in zip(found, used, strict=True) if sum_ <= READ_TOKENS], question)
+    with stages("generate"):
+        reply = answer_from(
+            [text for (_, text), size in zip(found, used, strict=True) if size <= READ_TOKENS], question
+        )
     ranked = list(dict.fromkeys(document_id for document_id, _ in found))
-    return scoreboard.Answer(reply.text, ranked, reply.cost_usd + count_tokens(question) * embedding_usd)
+    cost_usd = reply.cost_usd + count_tokens(question) * embedding_usd
+    return scoreboard.Answer(
+        reply.text, ranked, cost_usd, reply.usage.input_tokens + reply.usage.output_tokens, stages.ms
+    )
 
 
 def ask_inherited(question):
@@ -2538,11 +2548,11 @@ def ask_inherited(question):
     return scoreboard.Answer(reply.text, [library.documents[i].id for i in ranked[:50]], reply.cost_usd)
 
 
-dev = library.sample(per_category=2, split="dev")
-measured = {
-    "before: whole documents": scoreboard.row(scoreboard.judge(ask_inherited, dev), library),
-    "after: chunks": scoreboard.row(scoreboard.judge(ask, dev), library),
-}
+def row_of(system):
+    return scoreboard.row(scoreboard.judge(lambda item: system(item.text), scoreboard.questions(library)), library)
+
+
+measured = {"before: whole documents": row_of(ask_inherited), "after: chunks": row_of(ask)}
 scoreboard.record(MODULE, measured["after: chunks"])
 display(scoreboard.table({name: vars(row) for name, row in measured.items()}).round(3))
 scoreboard.table().round(3)

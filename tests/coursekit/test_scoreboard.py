@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
-from coursekit import corpus, manifest, scoreboard, settings
+from coursekit import corpus, manifest, scoreboard, scoreboard_page, settings
+from coursekit.errors import CourseError
 from coursekit.scoreboard import Answer, Row
 
 
@@ -42,8 +44,7 @@ def test_a_perfect_system_scores_one_and_a_mute_one_zero(where: settings.Setting
     library = corpus.load()
     questions = library.questions(split="dev")
 
-    def perfect(text: str) -> Answer:
-        question = next(q for q in questions if q.text == text)
+    def perfect(question: corpus.Question) -> Answer:
         grades = library.qrels.get(question.id, {})
         facts = ". ".join(variants[0] for variants in question.key_facts) if question.answerable else "I do not know."
         return Answer(facts, sorted(grades, key=lambda doc: -grades[doc]), 0.001)
@@ -64,3 +65,43 @@ def test_rows_come_back_in_the_order_of_the_modules(small_course: Callable[..., 
     table = scoreboard.table()
     assert list(table.index) == list(rows)
     assert table.loc["a2_second", "answered correctly"] == pytest.approx(0.1)
+
+
+def test_a_row_says_how_sure_it_is_and_where_the_time_went(where: settings.Settings) -> None:
+    library = corpus.load()
+
+    def ask(question: corpus.Question) -> Answer:
+        stages = scoreboard.Stages()
+        with stages("retrieve"), stages("inner"):
+            pass
+        return Answer("I do not know.", [], 0.002, 120, stages.ms)
+
+    row = scoreboard.row(scoreboard.judge(ask, library.questions(split="dev")), library)
+    assert row.abstained_rightly == 1 and row.intervals["abstained_rightly"] == pytest.approx((1, 1))
+    assert set(row.stages_p95_ms) == {"retrieve", "inner"} and row.tokens_per_question == 120
+    assert (row.split, row.questions) == ("dev", len(library.questions(split="dev")))
+
+
+def test_the_questions_are_a_sample_or_the_split_that_the_command_asks_for(
+    where: settings.Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library = corpus.load()
+    few = scoreboard.questions(library)
+    assert {question.split for question in few} == {"dev"} and len(few) < 30
+    monkeypatch.setenv("COURSE_SCOREBOARD", "test")
+    assert scoreboard.questions(library) == list(library.questions("test"))
+    monkeypatch.setenv("COURSE_SCOREBOARD", "all")
+    with pytest.raises(CourseError, match="Allowed: dev, test"):
+        scoreboard.questions(library)
+
+
+def test_the_page_holds_every_row_with_its_interval(small_course: Callable[..., Path]) -> None:
+    root = small_course()
+    rows = {
+        m.id: asdict(Row(0.5, None, 0.25, 1.0, 10, 0.2, 900, {"embed": 3.0}, {"recall_at_5": (0.4, 0.6),
+        "answered_correctly": (0.2, 0.3), "abstained_rightly": (1, 1)}, 20, "dev"))
+        for m in manifest.load(root).modules
+    }  # fmt: skip
+    text = scoreboard_page.markdown(rows, "dev", "c" * 64)
+    assert "0.50 [0.40, 0.60]" in text and "embed 3" in text and "20 questions of the dev split" in text
+    assert len(scoreboard_page.draw(rows).axes) == 2
