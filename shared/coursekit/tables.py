@@ -364,7 +364,12 @@ def scoreboard(rows: Mapping[str, Mapping[str, Any]]) -> RenderableType:
         shares = [_share(row, key) for key in ("recall_at_5", "ndcg_at_10", "answered_correctly", "abstained_rightly")]
         numbers = [("p95_ms", ",.0f"), ("tokens_per_question", ",.0f"), ("usd_per_1000_questions", ".3f")]
         cells = ["–" if row.get(key) is None else format(row[key], how) for key, how in numbers]
-        table.add_row(module_id.partition("_")[0], *shares, *cells, f"{row.get('questions') or '–'} {row.get('split') or ''}".strip())
+        table.add_row(
+            module_id.partition("_")[0],
+            *shares,
+            *cells,
+            f"{row.get('questions') or '–'} {row.get('split') or ''}".strip(),
+        )
     return table
 
 
