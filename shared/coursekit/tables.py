@@ -359,7 +359,7 @@ def scoreboard(rows: Mapping[str, Mapping[str, Any]]) -> RenderableType:
             module_id.partition("_")[0],
             *shares,
             *cells,
-            f"{row.get('questions') or '–'} {row.get('split') or ''}".strip(),
+            f"{row.get('questions') or '–'}\n{row.get('split') or ''}".strip(),
         )
     return table
 
@@ -368,4 +368,4 @@ def _share(row: Mapping[str, Any], key: str) -> str:
     if row.get(key) is None:
         return "–"
     ends = row.get("intervals", {}).get(key)
-    return f"{row[key]:.2f}" + (f" ({ends[0]:.2f}–{ends[1]:.2f})" if ends else "")
+    return f"{row[key]:.2f}" + (f"\n[dim]{100 * ends[0]:.0f}–{100 * ends[1]:.0f} %[/]" if ends else "")
