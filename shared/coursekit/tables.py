@@ -348,7 +348,7 @@ def scoreboard(rows: Mapping[str, Mapping[str, Any]]) -> RenderableType:
     if not rows:
         return Text("Nothing has been measured yet: the last section of each notebook measures the system.")
     table = Table(box=box.SIMPLE_HEAD)
-    heads = "module|recall\n@5|nDCG\n@10|ans-\nwered|ab-\nstained|p95\nms|tokens|USD\n/1,000|n"
+    heads = "module|recall\n@5|nDCG\n@10|ans-\nwered|abs-\ntained|p95\nms|tokens|USD\n/1,000|n"
     for name in heads.split("|"):
         table.add_column(name, justify="left" if name == "module" else "right")
     for module_id, row in rows.items():
