@@ -12,10 +12,11 @@ import matplotlib
 import matplotlib.pyplot as plt
 from cycler import cycler
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 BLUE = "#2a6f97"
@@ -69,6 +70,13 @@ def use_style() -> None:
             "legend.frameon": False,
         }
     )
+
+
+def log_ticks(axis: Axis) -> None:
+    """Label a logarithmic axis with plain numbers, at 1, 2 and 5 of each decade."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_locator(NullLocator())
 
 
 def architecture(today: Sequence[str], built: Sequence[str] = ()) -> Figure:

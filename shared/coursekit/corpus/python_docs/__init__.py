@@ -8,7 +8,7 @@ the next. Sources are parsed, never imported or executed. What C extensions say 
     >>> from coursekit.corpus import python_docs
     >>> documents = python_docs.load(limit=1000)      # doctest: +SKIP
 
-The first call parses for about a minute and keeps the result in the course's cache folder (see `cache`).
+The first call parses for half a minute or more and keeps the result in the course's cache folder (see `cache`).
 """
 
 from __future__ import annotations

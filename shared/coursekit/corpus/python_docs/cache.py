@@ -1,4 +1,4 @@
-"""Keep a reading in one file per environment, so that the minute of parsing is paid once.
+"""Keep a reading in one file per environment, so that the parsing is paid once.
 
 The file is a JSON header line (key and checksum of the rest) and a JSON body. The key covers what can change the
 reading: this code's format, Python's version, and the installed distributions with their versions. A file that is

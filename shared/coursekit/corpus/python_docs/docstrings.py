@@ -13,6 +13,8 @@ import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 
+from coursekit.corpus.python_docs.outline import outline
+
 LARGEST_BYTES = 2_000_000
 LONGEST_SIGNATURE = 300
 
@@ -26,7 +28,7 @@ class UnreadableError(Exception):
 
 
 def parse(path: Path) -> ast.Module:
-    """The file's syntax tree, decoded as its coding line or byte order mark says.
+    """The file's syntax tree without the bodies of functions, decoded as its coding line or byte order mark says.
 
     Raises:
         UnreadableError: it is missing, no regular file, too large, wrongly encoded, or not valid for this Python.
@@ -37,7 +39,11 @@ def parse(path: Path) -> ast.Module:
         if path.stat().st_size > LARGEST_BYTES:
             raise UnreadableError("too large")
         with tokenize.open(path) as file:
-            return ast.parse(file.read())
+            source = file.read()
+        try:
+            return ast.parse(outline(source))
+        except SyntaxError:
+            return ast.parse(source)
     except (OSError, SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise UnreadableError("unreadable") from error  # deep nesting is a RecursionError or a MemoryError
 

@@ -1,6 +1,6 @@
 """Read a whole installation: standard library, help topics, then every distribution with its README first.
 
-About a minute of parsing on two cores for a few hundred packages; `cache` keeps the result.
+Half a minute of parsing for a few hundred packages; `cache` keeps the result.
 """
 
 from __future__ import annotations
