@@ -32,6 +32,17 @@ _ABSTENTIONS = re.compile(
 )
 
 
+_SPEAKER = re.compile(
+    r"\b(i|we|(this|that|the|your) question|contexts?|documents?|documentation|passages?|sources?|excerpts?|text|information provided)\b",
+    re.IGNORECASE,
+)
+_QUOTATION = re.compile(r"\"[^\"\n]{1,300}\"|“[^”\n]{1,300}”|`[^`\n]{1,300}`")
+_SORRY = re.compile(
+    r"\W*(?:(?:i(?:'m|’m| am) )?(?:very |so )?sorry|apologies|unfortunately|my apologies)\W*", re.IGNORECASE
+)
+_SENTENCE_END = re.compile(r"(?<=[.!?])[\"'”’)\]*_]*\s+|\n+")
+
+
 @dataclass(frozen=True)
 class Answer:
     """What the system under test gave back for one question.
@@ -103,8 +114,29 @@ def states_key_facts(text: str, key_facts: Sequence[Sequence[str]]) -> bool:
 
 
 def abstains(text: str) -> bool:
-    """Does `text` say that it cannot answer?"""
-    return bool(_ABSTENTIONS.search(text))
+    """Does `text` say that it cannot answer: in its first sentence, or in half of its words?
+
+    Documents say such things too ("The event does not contain the tenant."), and an answer that repeats them abstains
+    from nothing. So the sentence must speak of the speaker or of what was given to read, or else be the most of the
+    answer; quotations do not count.
+
+    >>> abstains("I don't know based on the context. It only covers billing, invoices and refunds.")
+    True
+    >>> abstains("Wait 15 minutes. If no information arrives by then, restart it.")
+    False
+    """
+    said = _QUOTATION.sub(" ", text) if re.search(r"\w", _QUOTATION.sub(" ", text)) else text
+    sentences = [part for part in _SENTENCE_END.split(said) if re.search(r"\w", part) and not _SORRY.fullmatch(part)]
+    denying = [sentence for sentence in sentences if _ABSTENTIONS.search(sentence)]
+    admitting = [sentence for sentence in denying if _SPEAKER.search(sentence)]
+    if denying[:1] == sentences[:1]:
+        return bool(denying) and (admitting[:1] == denying[:1] or _is_half(denying, sentences))
+    return _is_half(admitting, sentences)
+
+
+def _is_half(part: Sequence[str], whole: Sequence[str]) -> bool:
+    """Whether some sentences have half of the words of all."""
+    return 2 * sum(len(text.split()) for text in part) >= sum(len(text.split()) for text in whole) > 0
 
 
 def is_right(question: Question, text: str) -> bool:

@@ -187,7 +187,7 @@ class App:
         if page := meeting.refusal(entry.model):
             await delivery.page(page)
             return
-        reply = await delivery.exchange.in_turn(lambda: compute(meeting.request(data)))
+        reply = await delivery.exchange.in_turn(lambda: compute(meeting.request(data)), self.engine.shares.job)
         entry.prompt_tokens = reply.prompt_tokens
         entry.latency_ms = round(reply.latency_ms + delay_ms, 3)
         delivery.exchange.headers["x-sim-latency-ms"] = f"{entry.latency_ms:.3f}"

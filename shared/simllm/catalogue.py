@@ -79,7 +79,7 @@ class ModelCard:
 
 SMALL = Skill(
     semantic_weight=0.0,
-    wander=0.002,
+    wander=0.0001,
     noise=0.06,
     middle_blindness=0.8,
     identifier_care=0.0,
@@ -94,7 +94,7 @@ SMALL = Skill(
 )
 LARGE = Skill(
     semantic_weight=0.6,
-    wander=0.0005,
+    wander=0.00002,
     noise=0.015,
     middle_blindness=0.1,
     identifier_care=0.2,
@@ -104,7 +104,7 @@ LARGE = Skill(
 REASONER = replace(
     LARGE,
     sharpness=0.01,
-    wander=0.0001,
+    wander=0.00001,
     noise=0.0,
     middle_blindness=0.05,
     answer_words=320,

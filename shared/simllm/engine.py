@@ -20,7 +20,8 @@ from simllm import language, turn
 from simllm.chat import ChatRequest
 from simllm.choices import Choice, read_choice
 from simllm.embeddings import Embedder
-from simllm.errors import context_length_exceeded
+from simllm.errors import context_length_exceeded, string_too_long
+from simllm.fair_share import FairShare
 from simllm.generation import Decoding, Generated, Generator, Pointer, TokenLogprob
 from simllm.prefix_cache import PrefixCache
 from simllm.reasoning import reasoning_tokens
@@ -30,6 +31,7 @@ from simllm.sampling import generator
 from simllm.skills import Candidate, Plan, Toolbox, make_plan
 from simllm.tokenizer import Tokenizer, default_tokenizer
 
+MAX_COUNTED = 1_000_000  # characters of a prompt whose tokens are counted for their own sake
 _PLANS_KEPT = 256
 
 
@@ -82,6 +84,7 @@ class Engine:
         self.tokenizer: Tokenizer = default_tokenizer()
         self.language = language.load(self.tokenizer, text_dirs, cache_dir, read_only=read_only)
         self.embedder = Embedder(self.tokenizer, cache_dir, read_only=read_only)
+        self.shares = FairShare()
         self._toolbox = Toolbox(self.tokenizer, self.embedder)
         self._plans: Recent[_Prepared | None] = Recent(lambda: None, _PLANS_KEPT)
         self._prefixes = PrefixCache()
@@ -111,7 +114,7 @@ class Engine:
         choices = []
         for index in range(request.n):
             writer = Generator(self.language, self.tokenizer, plan.pointers, wander=plan.wander, prompt=plan.prompt)
-            written = writer.run(decoding, generator(digest, seed, index))
+            written = writer.run(decoding, generator(digest, seed, index), self.shares.breathe)
             choices.append(read_choice(written, self.tokenizer, request.tool_choice, thinking, reply_id, index))
         return Completion(reply_id, prompt_tokens, cached_tokens, tuple(choices), plan.candidates)
 
@@ -130,8 +133,15 @@ class Engine:
         return Completion(reply_id, prompt_tokens, cached_tokens, (choice,) * request.n)
 
     def count_prompt(self, request: ChatRequest) -> int:
-        """Tokens of a prompt, without answering it and without any limit."""
-        return len(render(request, self.tokenizer))
+        """Tokens of a prompt, without answering it; the context window is no limit.
+
+        Raises:
+            ApiError: 400 `string_above_max_length`: so much text takes seconds to count.
+        """
+        length = sum(len(message.text) for message in request.messages)
+        if length > MAX_COUNTED:
+            raise string_too_long("input", MAX_COUNTED, length)
+        return len(render(request, self.tokenizer, self.shares.breathe))
 
     def forget(self, client: str) -> None:
         """Start this client's count of unseeded replies again, and forget its cached prefixes."""
@@ -171,7 +181,7 @@ class Engine:
         pointers = []
         for candidate in plan.candidates:
             tokens = turn.write(self.tokenizer, candidate.text, candidate.calls, refusal=candidate.refusal)
-            pointers.append(Pointer(tuple(tokens), candidate.weight, candidate.opening))
+            pointers.append(Pointer(tuple(tokens), candidate.weight))
         last = tuple(self.tokenizer.encode(request.messages[-1].text))
         weighed = tuple((_shown(candidate), candidate.weight) for candidate in plan.candidates)
         prepared = _Prepared(tuple(pointers), plan.wander, last, weighed)

@@ -129,6 +129,15 @@ def context_length_exceeded(window: int, prompt_tokens: int, max_tokens: int | N
     return ApiError(400, message, param="messages", code="context_length_exceeded")
 
 
+def string_too_long(param: str, most: int, length: int) -> ApiError:
+    """400 for a text with more characters than are read."""
+    message = (
+        f"Invalid '{param}': string too long. Expected a string with maximum length {most}, but got a string with "
+        f"length {length} instead."
+    )
+    return ApiError(400, message, param=param, code="string_above_max_length")
+
+
 def input_too_long() -> ApiError:
     """400 for a prompt that does not fit, as the Responses API words it."""
     message = "Your input exceeds the context window of this model. Please adjust your input and try again."

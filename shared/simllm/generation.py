@@ -14,7 +14,7 @@ The logprobs reported are those of the mixture at temperature 1. Nothing here re
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -34,11 +34,10 @@ SENTENCE_ENDS = (b".", b"!", b"?", b"\n", b":")
 
 @dataclass(frozen=True)
 class Pointer:
-    """One candidate answer: token ids and a positive weight. An `opening` hands over to the language model."""
+    """One candidate answer: token ids and a positive weight."""
 
     tokens: tuple[int, ...]
     weight: float
-    opening: bool = False
 
 
 @dataclass(frozen=True)
@@ -88,13 +87,10 @@ class _State:
 
     def push(self, token: int) -> None:
         position = len(self.emitted)
-        handed_over = any(p.opening and p.tokens[position:] == (token,) for p in self.alive)
         self.alive = [p for p in self.alive if p.tokens[position] == token and position + 1 < len(p.tokens)]
         self.off_track = 0 if self.alive else self.off_track + 1
         self.emitted.append(token)
         self.context.append(token)
-        if handed_over:
-            self.context.append(END)  # the language model starts a new paragraph
         if len(self.emitted) >= 3:
             first, second, third = self.emitted[-3:]
             self.trigrams.setdefault((first, second), []).append(third)
@@ -115,16 +111,17 @@ class Generator:
         self._language = language
         self._tokenizer = tokenizer
         self._wander = wander if pointers else 1.0
-        self._pointers = [p if p.opening else Pointer((*p.tokens, END), p.weight) for p in pointers]
+        self._pointers = [Pointer((*p.tokens, END), p.weight) for p in pointers]
         self._prompt = list(prompt)
         self._echo: dict[tuple[int, int], list[int]] | None = None
 
-    def run(self, decoding: Decoding, stream: random.Random) -> Generated:
+    def run(self, decoding: Decoding, stream: random.Random, breathe: Callable[[], None] = lambda: None) -> Generated:
         """Write until the end token, a stop string or `max_tokens`.
 
         Args:
             decoding: sampling parameters.
             stream: source of one random number per token.
+            breathe: called before every token, so that others may compute.
         """
         state = _State(self._prompt[-ORDER:], list(self._pointers))
         logprobs: list[TokenLogprob] = []
@@ -132,6 +129,7 @@ class Generator:
         watcher = StopWatcher(self._tokenizer, decoding.stop)
         plain = True
         while len(state.emitted) < decoding.max_tokens:
+            breathe()
             uniform = stream.random()  # always drawn, so that token i sees the same number at every temperature
             token = self._sure_token(state, decoding, uniform)
             if token is None:

@@ -8,7 +8,7 @@ plus `TOKENS_PER_MESSAGE`, the reply's start `TOKENS_PER_REPLY`, a tool or schem
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from simllm import turn
@@ -23,21 +23,21 @@ _DEFINITION = -len(ROLES) - 1  # markers are negative: no text encodes to them
 _REPLY = _DEFINITION - 1
 
 
-def render(request: ChatRequest, tokenizer: Tokenizer) -> list[int]:
-    """All tokens of a prompt; its length is `prompt_tokens`."""
+def render(request: ChatRequest, tokenizer: Tokenizer, breathe: Callable[[], None] = lambda: None) -> list[int]:
+    """All tokens of a prompt; its length is `prompt_tokens`. `breathe` is called now and then in long texts."""
     tokens: list[int] = []
     for tool in request.tools:
         tokens += [_DEFINITION] * TOKENS_PER_DEFINITION + tokenizer.encode(tool_text(tool))
     if request.format.raw is not None:
         tokens += [_DEFINITION] * TOKENS_PER_DEFINITION + tokenizer.encode(schema_text(request.format))
     for message in request.messages:
-        tokens += [-1 - ROLES.index(message.role)] * TOKENS_PER_MESSAGE + message_tokens(message, tokenizer)
+        tokens += [-1 - ROLES.index(message.role)] * TOKENS_PER_MESSAGE + message_tokens(message, tokenizer, breathe)
     return tokens + [_REPLY] * TOKENS_PER_REPLY
 
 
-def message_tokens(message: Message, tokenizer: Tokenizer) -> list[int]:
+def message_tokens(message: Message, tokenizer: Tokenizer, breathe: Callable[[], None] = lambda: None) -> list[int]:
     """A message's own tokens, tool calls included."""
-    return turn.write(tokenizer, message.text, message.tool_calls)
+    return tokenizer.encode(message.text, breathe) + turn.write(tokenizer, "", message.tool_calls)
 
 
 def tool_text(tool: Tool) -> str:

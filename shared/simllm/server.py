@@ -14,6 +14,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -226,6 +227,7 @@ class SimServer:
 
         async def serve() -> None:
             self._loop = asyncio.get_running_loop()
+            self._loop.set_default_executor(ThreadPoolExecutor(256, "simllm-worker"))  # see fair_share
             serving = asyncio.ensure_future(server.serve(sockets=[listener]))
             while not server.started and not serving.done():
                 await asyncio.sleep(0.002)

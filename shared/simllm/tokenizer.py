@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import codecs
 import os
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache, lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,6 +19,8 @@ from tokenizers import Tokenizer as RustTokenizer
 
 TOKENS_PER_MESSAGE = 4
 TOKENS_PER_REPLY = 3
+_LONG_LINE = 4_000  # characters from which a line is encoded in pieces and kept in no cache
+_LONE_SPACE = re.compile(r"(?<=[^\s\u2581]) (?=[^\s\u2581])")
 END = 2  # `</s>`: never produced by encoding text, so it can mark the end of an answer
 
 # The Rust library warns on stderr when a process forks after it used threads; it gains nothing on short texts.
@@ -39,8 +42,9 @@ TOKENIZER_FILE: Path = _tokenizer_file()
 class Tokenizer:
     """Text to token ids and back.
 
-    No merge of this vocabulary crosses a line break, so text is encoded line by line; identical to encoding it
-    whole (a test holds that), faster, and repeated lines come from a cache.
+    No merge of this vocabulary crosses a line break, or the place before a lone space, so text is encoded line by line
+    and long lines piece by piece; identical to encoding it whole (a test holds that), faster, and repeated lines come
+    from a cache.
     """
 
     def __init__(self, path: Path = TOKENIZER_FILE) -> None:
@@ -60,18 +64,31 @@ class Tokenizer:
     def _encode_line(self, line: str) -> tuple[int, ...]:
         return tuple(self._rust.encode(line, add_special_tokens=False).ids)
 
-    def encode(self, text: str) -> list[int]:
-        """Token ids of a text, without special tokens."""
+    def encode(self, text: str, breathe: Callable[[], None] = lambda: None) -> list[int]:
+        """Token ids of a text, without special tokens.
+
+        Args:
+            text: any text.
+            breathe: called before every line or piece of a long one, so that others may compute.
+        """
         if not text:
             return []
         first, *rest = text.split("\n")
-        ids = list(self._line(first)) if first else list(self._line("\n")[:1])
+        ids = self._line(first, breathe) if first else list(self._encode_cached("\n")[:1])
         for line in rest:
-            ids.extend(self._line("\n" + line)[1:])  # the first token is the space put before every text
+            ids.extend(self._line("\n" + line, breathe)[1:])  # the first token is the space put before every text
         return ids
 
-    def _line(self, line: str) -> tuple[int, ...]:
-        return self._encode_cached(line) if len(line) < 4_000 else self._encode_line(line)
+    def _line(self, line: str, breathe: Callable[[], None]) -> list[int]:
+        breathe()
+        if len(line) < _LONG_LINE:
+            return list(self._encode_cached(line))
+        first, *rest = _pieces(line)
+        ids = list(self._encode_line(first))
+        for piece in rest:
+            breathe()
+            ids.extend(self._encode_line("\n" + piece)[2:])  # without that space and without the line break
+        return ids
 
     def at_least(self, text: str) -> int:
         """Tokens that a text has in any case; at once, whereas counting a megabyte takes a second or two."""
@@ -101,6 +118,15 @@ class Tokenizer:
         if steps:
             steps[-1] += decoder.decode(b"", final=True)
         return steps
+
+
+def _pieces(line: str) -> Iterator[str]:
+    """A long line cut before some of its lone spaces."""
+    start = 0
+    while (cut := _LONE_SPACE.search(line, start + _LONG_LINE)) is not None:
+        yield line[start : cut.start()]
+        start = cut.start()
+    yield line[start:]
 
 
 @cache

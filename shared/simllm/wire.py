@@ -9,6 +9,7 @@ import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -117,8 +118,12 @@ class Exchange:
         if done:
             raise Disconnected
 
-    async def in_turn(self, work: Callable[[], Reply]) -> Reply:
-        """Do the work in a worker thread once one is free, unless the client has left by then.
+    async def in_turn(self, work: Callable[[], Reply], job: Callable[[], AbstractContextManager[None]]) -> Reply:
+        """Do the work in a worker thread once it is its turn, unless the client has left by then.
+
+        Args:
+            work: what to do.
+            job: waits for the turn and ends it.
 
         Raises:
             Disconnected: the client left before its turn.
@@ -126,7 +131,8 @@ class Exchange:
         gone = self._watch()
 
         def unless_gone() -> Reply | None:
-            return None if gone.done() else work()
+            with job():
+                return None if gone.done() else work()
 
         reply = await asyncio.to_thread(unless_gone)
         if reply is None:

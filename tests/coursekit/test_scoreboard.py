@@ -29,13 +29,32 @@ def test_key_facts_are_whole_words_in_any_accepted_variant(text: str, facts: lis
 
 
 @pytest.mark.parametrize(
-    "text", ["I don't know.", "This is not stated in the context.", "There is no information on that."]
+    "text",
+    [
+        "I don't know.",
+        "This is not stated in the context.",
+        "There is no information on that.",
+        "Sorry. I cannot find that in the sources.",
+        "The documents do not cover pensions, so I cannot say. They speak of holidays, of sick leave and of the canteen [2].",
+        "Unfortunately there is no answer to your question. Please ask somebody else.",
+    ],
 )
 def test_an_abstention_is_recognised(text: str) -> None:
     assert scoreboard.abstains(text)
 
 
-@pytest.mark.parametrize("text", ["The limit is 15.", "Do not restart it.", "Nobody knows the default, it is 3."])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "The limit is 15.",
+        "Do not restart it.",
+        "Nobody knows the default, it is 3.",
+        'The bell rings at noon. When the keeper is ill, say "I don\'t know" to visitors and call the office in town.',
+        "The receipt does not state the weight [1]. The weight stands on the crate: 40 kg for oak and 25 kg for pine.",
+        "Seven days.\n\nNo information is kept longer than that, because the shelves in the cellar are full.",
+    ],
+)
 def test_an_answer_is_not_an_abstention(text: str) -> None:
     assert not scoreboard.abstains(text)
 

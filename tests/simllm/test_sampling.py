@@ -158,3 +158,13 @@ def test_low_temperature_sharpens_and_high_flattens(probs: Any) -> None:
     assert reshape(probs, 0.5).max() >= peak - 1e-12
     assert reshape(probs, 2.0).max() <= peak + 1e-12
     assert reshape(probs, 0.5).sum() == pytest.approx(1)
+
+
+@pytest.mark.parametrize(("model", "most"), [("sim-small", 0.04), ("sim-large", 0.01)])
+def test_at_temperature_one_few_replies_leave_the_context(client: openai.OpenAI, model: str, most: float) -> None:
+    facts = [f"The tram to stop {n} leaves platform {n % 7} at {n % 24} hours." for n in range(40)]
+    said: Any = [{"role": "user", "content": f"Context:\n{' '.join(facts)}\n\nQuestion: When does the tram leave?"}]
+    reply = client.chat.completions.create(model=model, messages=said, n=100, temperature=1)
+    texts = [(choice.message.content or "").replace("\n\n", " ") for choice in reply.choices]
+    left = sum(any(part.strip(" .") not in " ".join(facts) for part in text.split(". ")) for text in texts)
+    assert left / len(texts) <= most

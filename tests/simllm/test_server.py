@@ -277,3 +277,13 @@ def test_the_command_serves_on_when_nobody_reads_its_output() -> None:
             assert (process.wait(timeout=20), process.stderr.read()) == (0, "")
         finally:
             process.kill()
+
+
+def test_ctrl_c_before_the_server_is_there_prints_nothing() -> None:
+    script = (
+        "import os, signal, sys; sys.argv = ['simllm', 'serve']; from simllm import __main__ as command\n"
+        "class Late:\n    def find_spec(self, name, *_):\n        name == 'simllm.server' and os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Late())\ncommand.main()"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")

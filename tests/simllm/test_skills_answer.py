@@ -11,6 +11,7 @@ from simllm.skills.injection import find_command
 from simllm.skills.instructions import read_rules
 from simllm.skills.layout import Passage
 from simllm.skills.matching import spelled_alike, split_terms
+from simllm.skills.units import cut
 
 from .test_skills import FACT, OTHER, QUESTION, say
 
@@ -153,3 +154,30 @@ def test_the_same_said_of_something_else_is_left_out(client: openai.OpenAI, mode
     context = "Context:\nThe north gate opens at 06:40. The south gate opens at 09:15."
     reply = say(client, f"{context}\n\nQuestion: When does the south gate open?", model=model)
     assert reply == "The south gate opens at 09:15."
+
+
+@pytest.mark.parametrize("model", ["sim-small", "sim-large"])
+def test_a_path_of_headings_is_not_said(client: openai.OpenAI, model: str) -> None:
+    context = "[1] Town guide > Islands > Ferries\nThe ferry to the island takes 50 minutes.\n\n[2] Town guide > Bikes\nBicycles are rented next to the bakery."
+    reply = say(client, f"Context:\n{context}\n\nQuestion: {QUESTION}", model=model)
+    assert reply == FACT
+
+
+@pytest.mark.parametrize("line", ["Load > 80 % is too much", "> quoted words here", "Press File > Save."])
+def test_not_every_line_with_an_arrow_is_a_path_of_headings(line: str) -> None:
+    assert line.strip("> ") in cut([Passage("", f"{line}\nand more")])[0].text
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "Cite passages as [n].",
+        "Put the number of the passage in brackets after each sentence.",
+        "Mark claims with [n].",
+    ],
+)
+@pytest.mark.parametrize("label", ["[{}]", "Passage [{}]:", "{}."])
+def test_numbered_passages_are_cited_by_their_numbers(client: openai.OpenAI, rule: str, label: str) -> None:
+    context = "\n".join(f"{label.format(i)} {text}" for i, text in enumerate((OTHER, FACT), start=1))
+    reply = say(client, f"Passages:\n{context}\n\nQuestion: {QUESTION}", system=rule)
+    assert reply == FACT.replace(".", " [2].")

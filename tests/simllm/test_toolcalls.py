@@ -188,3 +188,25 @@ def test_the_same_prompt_gets_the_same_call(client: openai.OpenAI) -> None:
     needs = [f"How many days off has E{i} left?" for i in range(100, 110)]
     first, second = ([calls_of(ask(client, need, LEAVE, "sim-small")) for need in needs] for _ in range(2))
     assert first == second
+
+
+MAIL = tool("send_message", "Send a message by e-mail.", ["to", "body"], {"to": TEXT, "body": TEXT})
+FORECAST = tool("get_forecast", "Get the weather forecast for a town.", ["town"], {"town": TEXT})
+
+
+@pytest.mark.parametrize("model", ["sim-small", "sim-large"])
+def test_a_message_goes_to_an_address_with_what_is_to_be_said(client: openai.OpenAI, model: str) -> None:
+    made = calls_of(ask(client, "Tell kurt.b@hall.example that the rehearsal begins at 7 pm", [MAIL], model))
+    assert made == [("send_message", {"to": "kurt.b@hall.example", "body": "the rehearsal begins at 7 pm"})]
+
+
+@pytest.mark.parametrize("need", ["What's the forecast?", "How is the weather today?", "Forecast, please"])
+def test_a_need_that_only_names_a_tool_is_asked_back(client: openai.OpenAI, need: str) -> None:
+    message = ask(client, need, [FORECAST, MAIL])
+    assert not message.tool_calls
+    assert "town" in message.content and message.content.endswith("?")
+
+
+def test_a_question_what_a_thing_is_calls_and_asks_nothing(client: openai.OpenAI) -> None:
+    message = ask(client, "What is a forecast?", [FORECAST, MAIL])
+    assert not message.tool_calls and "town" not in message.content

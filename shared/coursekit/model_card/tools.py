@@ -32,7 +32,6 @@ class CaseResult:
     right_tool: bool
     calls: tuple[tuple[str, str], ...]
     valid: tuple[bool, ...]
-    repeats: int
     problem: str = ""
 
 
@@ -61,11 +60,6 @@ class ToolScores:
     def right_tool_and_valid(self) -> Estimate:
         """Cases with the right tools, all of their calls valid."""
         return estimate([float(r.right_tool and all(r.valid)) for r in self.results])
-
-    @property
-    def repeated(self) -> Estimate:
-        """Cases in which the same call was made twice."""
-        return estimate([float(r.repeats > 0) for r in self.results])
 
 
 def score_tools(client: openai.OpenAI, model: str, split: str) -> ToolScores:
@@ -121,7 +115,6 @@ def _answer(
 def _mark(case: Mapping[str, Any], tools: Mapping[str, Any], made: list[tuple[str, str]], text: str) -> CaseResult:
     expect = case["expect"]
     valid = tuple(_valid(tools[name]["parameters"], arguments) for name, arguments in made)
-    repeats = len(made) - len(set(made))
     problem = ""
     if expect.get("no_call"):
         right_tool = not made
@@ -142,7 +135,7 @@ def _mark(case: Mapping[str, Any], tools: Mapping[str, Any], made: list[tuple[st
     else:
         problem = _mark_calls(expect["calls"], made, tools)
         right_tool = sorted(call["name"] for call in expect["calls"]) == sorted(name for name, _ in made)
-    return CaseResult(case["id"], case["kind"], not problem, right_tool, tuple(made), valid, repeats, problem)
+    return CaseResult(case["id"], case["kind"], not problem, right_tool, tuple(made), valid, problem)
 
 
 def _mark_calls(

@@ -26,12 +26,17 @@ CURRENCIES = {
     "euro": "EUR", "euros": "EUR", "eur": "EUR", "pound": "GBP", "pounds": "GBP", "gbp": "GBP", "sterling": "GBP",
     "yen": "JPY", "jpy": "JPY", "chf": "CHF", "francs": "CHF", "cad": "CAD", "aud": "AUD", "sek": "SEK", "nok": "NOK",
     "dkk": "DKK", "inr": "INR", "rupees": "INR", "cny": "CNY", "pln": "PLN", "zloty": "PLN", "mxn": "MXN", "krona": "SEK",
+    "₹": "INR", "₩": "KRW", "₺": "TRY", "₴": "UAH", "₪": "ILS", "zł": "PLN", "nzd": "NZD", "sgd": "SGD", "hkd": "HKD",
+    "czk": "CZK", "huf": "HUF", "zar": "ZAR", "brl": "BRL", "krw": "KRW", "thb": "THB", "ils": "ILS", "aed": "AED",
+    "uah": "UAH",
 }  # fmt: skip
 _SCALE = {"k": 1e3, "thousand": 1e3, "million": 1e6, "m": 1e6, "billion": 1e9, "hundred": 1e2, "dozen": 12}
-_MONEY = re.compile(r"(?P<sign>[$€£¥])\s?(?P<n>\d[\d,]*(?:\.\d+)?)\s?(?P<scale>k|m|million|thousand|billion)?\b", re.I)
+_MONEY = re.compile(
+    r"(?P<sign>[$€£¥₹₩₺₴₪])\s?(?P<n>\d[\d,]*(?:\.\d+)?)\s?(?P<scale>k|m|million|thousand|billion)?\b", re.I
+)
 _NUMBER = re.compile(
     r"(?<![\w.])(?P<n>[-−]?\d{1,3}(?:,\d{3})+(?:\.\d+)?|[-−]?\d+(?:\.\d+)?)(?P<x>x|×)?\s?(?P<percent>%)?(?P<scale>\s?(?:k|thousand|million|billion|dozen)\b)?"
-    r"(?P<unit>[ \t-]?(?:°\s?|square\s|sq\.?\s)?[^\W\d_]+(?:/[A-Za-z]+|[²³2](?!\w))?)?(?![\d])"
+    r"(?P<unit>[ \t-]?(?:°\s?|square\s|sq\.?\s)?[^\W\d_]+(?:/[A-Za-z]+|[²³2](?!\w))?|[ \t]?[€$£¥₹₩₺₴₪](?!\s?\d))?(?![\d])"
 )
 _WORDS = "|".join(sorted(NUMBER_WORDS, key=len, reverse=True))
 _SPELLED = re.compile(rf"\b(?:(?:a|the)\s+)?({_WORDS})(?:[\s-]+({_WORDS}))?\b(?:[\s-]+(?:of\s+)?([a-z]+))?", re.I)

@@ -22,6 +22,7 @@ from simllm.chat import ChatRequest
 from simllm.embeddings import Embedder
 from simllm.skills.candidates import Candidate, Plan, weigh
 from simllm.skills.instructions import Rules
+from simllm.skills.layout import Passage
 from simllm.skills.prompt import Prompt
 from simllm.skills.relevance import Judgement, Query, judge
 from simllm.skills.units import Unit, cut
@@ -194,12 +195,17 @@ def _statement(unit: Unit, mark: str, *, verbatim: bool) -> str:
 
 
 def _source(unit: Unit, prompt: Prompt, skill: Skill) -> str:
-    """What the unit is attributed to; "" without citations. Now and then, not when it quotes, it names a wrong passage."""
+    """What the unit is attributed to; "" without citations."""
     if not prompt.rules.cite:
         return ""
+    passage = credited(unit, prompt, skill)
+    return str(passage.number) if prompt.rules.cite == "number" or not passage.label else passage.label
+
+
+def credited(unit: Unit, prompt: Prompt, skill: Skill) -> Passage:
+    """The passage that a unit is said to come from. Now and then, not when it is quoted, that is a wrong one."""
     passages, index = prompt.passages, unit.passage
     digest = hashlib.sha256(f"cite\0{prompt.question}\0{unit.text}".encode("utf-8", "surrogatepass")).digest()
     if len(passages) > 1 and not prompt.rules.verbatim and int.from_bytes(digest[:4], "big") / 2**32 < skill.miscites:
         index = (index + 1 + digest[4] % (len(passages) - 1)) % len(passages)
-    passage = passages[index]
-    return str(passage.number) if prompt.rules.cite == "number" or not passage.label else passage.label
+    return passages[index]

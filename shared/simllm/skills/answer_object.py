@@ -12,10 +12,10 @@ from typing import Any
 
 from simllm.catalogue import Skill
 from simllm.embeddings import Embedder
+from simllm.plain_schema import AGAIN
 from simllm.schema import schema_types
-from simllm.skills.answer import Finding, choose_units, find, full_query
-from simllm.skills.candidates import Candidate
-from simllm.skills.conforming import conform_text
+from simllm.skills.answer import Finding, choose_units, credited, find, full_query
+from simllm.skills.conforming import bounded, conform_text, within
 from simllm.skills.freeform import replies
 from simllm.skills.prompt import Prompt
 from simllm.skills.relevance import Query
@@ -24,6 +24,8 @@ from simllm.skills.words import terms
 ALTERNATIVES = 3
 _NUMBER = re.compile(r"-?\d+(?:,\d{3})*(?:\.\d+)?")
 SOURCES = {"citation", "cit", "sourc", "referenc", "docu", "doc", "id", "ids", "passag", "evidenceid"}
+_CITATIONS = set(terms("citation cite cited source reference passage passages"))
+_COUNTS = set(terms("count total amount many length quantity"))
 _ANSWER = {"answer", "respons", "repli", "text", "summary", "result", "content", "messag", "explanation"}
 _EVIDENCE = {"quot", "evidenc", "excerpt", "reason", "rational", "snippet", "justification"}
 CONFIDENCE = {"confidenc", "scor", "probability", "certainty", "likelihood"}
@@ -64,7 +66,7 @@ class Filler:
     def replies(self) -> list[tuple[Reply, float]]:
         """The answers to build objects from, best first, with their scores."""
         if self.finding is None:
-            claims = replies(self.prompt.question, self.skill.sharpness) or (Candidate("", 1.0),)
+            claims = replies(self.prompt.question, self.skill.sharpness)
             return [(Reply(c.text, "", (), 0.5, True), c.weight) for c in claims[:ALTERNATIVES]]
         found = [self._reply(self.finding, index) for index in self.finding.order[:ALTERNATIVES]]
         rules = self.prompt.rules
@@ -79,7 +81,7 @@ class Filler:
     def _reply(self, finding: Finding, index: int) -> tuple[Reply, float]:
         units = choose_units(finding, index, self.skill, self.prompt.rules)
         score = float(finding.judgement.scores[index])
-        passages = [self.prompt.passages[unit.passage] for unit in units]
+        passages = [credited(unit, self.prompt, self.skill) for unit in units]
         labels = tuple(dict.fromkeys(p.label or str(p.number) for p in passages))
         text = " ".join(unit.text for unit in units)
         return Reply(text, finding.units[index].text, labels, round(min(max(score, 0.0), 1.0), 2), True), score
@@ -93,7 +95,7 @@ class Filler:
         types = schema_types(schema)
         hint = set(terms(f"{name} {schema.get('description', '')}"))
         kind = next((t for t in types if t != "null"), "null")
-        if "null" in types and not reply.supported:
+        if "null" in types and (not reply.supported or AGAIN in schema):
             return None
         if kind == "object":
             children = schema.get("properties", {})
@@ -129,16 +131,42 @@ class Filler:
     def _list(self, name: str, hint: set[str], schema: Mapping[str, Any], reply: Reply) -> list[Any]:
         items = schema.get("items", {"type": "string"})
         fewest, most = int(schema.get("minItems", 0)), int(schema.get("maxItems", 8))
-        if schema_types(items) == ("string",) and "enum" not in items and (set(terms(name)) or hint) & SOURCES:
+        if AGAIN in items and not fewest:
+            return []
+        plain = schema_types(items) == ("string",) and "enum" not in items
+        sourced = bool((set(terms(name)) or hint) & SOURCES)
+        numbers = [self._number_of(label) for label in reply.labels] if _is_citation(name) else []
+        if plain and sourced:
             values: list[Any] = list(reply.labels)
+        elif numbers and schema_types(items) in (("integer",), ("number",)) and "enum" not in items:
+            values = [number for number in numbers if within(number, items)] or [bounded(numbers[0], items, whole=True)]
         else:
             values = [self.fill(name.removesuffix("s"), items, reply)]
+        if plain and len(values) < fewest:
+            further = [conform_text(text, items, name) for text in self._further(labels=sourced)]
+            values += [text for text in dict.fromkeys(further) if text not in values][: fewest - len(values)]
         while len(values) < fewest:
             values.append(self.fill(name.removesuffix("s"), items, reply))
         return values[:most]
 
+    def _further(self, *, labels: bool) -> list[str]:
+        """What else the context says, best first, or the passages that say it: for a list that must not be so short."""
+        if self.finding is None:
+            return []
+        units = [self.finding.units[index] for index in self.finding.order]
+        passages = [self.prompt.passages[unit.passage] for unit in units]
+        return [p.label or str(p.number) for p in passages] if labels else [unit.text for unit in units]
+
+    def _number_of(self, label: str) -> int:
+        """A passage's number: its label where that is one, else its place in the prompt."""
+        if label.isdecimal():
+            return int(label)
+        return next((p.number for p in self.prompt.passages if p.label == label), 0)
+
     def _number(self, name: str, hint: set[str], schema: Mapping[str, Any], kind: str, reply: Reply) -> float | int:
-        if (set(terms(name)) or hint) & CONFIDENCE:
+        if _is_citation(name) and reply.labels:
+            value: float = self._number_of(reply.labels[0])
+        elif (set(terms(name)) or hint) & CONFIDENCE:
             value = reply.confidence
         else:
             found = (
@@ -164,3 +192,9 @@ class Filler:
             return texts[overlap.index(max(overlap))]
         vectors = self.embedder.embed([about, *(text.replace("_", " ") for text in texts)])
         return texts[int((vectors[1:] @ vectors[0]).argmax())]
+
+
+def _is_citation(name: str) -> bool:
+    """Whether a field of numbers names passages, not how many there are."""
+    names = set(terms(name))
+    return bool(names & _CITATIONS) and not names & _COUNTS

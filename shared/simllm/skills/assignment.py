@@ -32,6 +32,9 @@ CHOICES = 7  # mentions looked at per field
 IN_ORDER = 0.03  # for two fields of a kind whose mentions stand in the schema's order
 _GREETING = frozenset(["hello", "hi", "dear", "mr", "mrs", "ms", "miss"])
 _NOUNS = frozenset(map(stem, ["number", "name", "code", "id", "date", "time", "value", "none", "nothing"]))
+_ADVERBS = frozenset(
+    map(stem, ["today", "tonight", "tomorrow", "yesterday", "now", "currently", "current", "outside", "please"])
+)
 _INTRODUCING = (("name", "is"), ("this", "is"), ("name", ":"))
 _SIGNING = frozenset(
     ["regards", "best", "sincerely", "thanks", "cheers", "greetings", "yours", "wishes", "faithfully", "truly"]
@@ -109,7 +112,7 @@ def _pairs(targets: Sequence[Field], evidence: Evidence, made: Filling, eager: b
 def _only_names(target: Field, mention: Mention, generic: frozenset[str]) -> bool:
     """Whether a phrase merely repeats what the fields are called."""
     return mention.kind in ("phrase", "name") and all(
-        word in generic | target.about | _NOUNS for word in map(stem, mention.text.lower().split())
+        word in generic | target.about | _NOUNS | _ADVERBS for word in map(stem, mention.text.lower().split())
     )
 
 
@@ -177,7 +180,9 @@ def _ordered(pair: Pair, taken: Sequence[Pair], targets: Sequence[Field]) -> flo
 
 def _is_unit(pair: Pair) -> bool:
     """Whether the field takes the unit of an amount, which another field may hold."""
-    return pair.mention.kind == "number" and pair.target.kind == "string" and "unit" in pair.target.own
+    return (
+        pair.mention.kind == "number" and pair.target.kind == "string" and bool(pair.target.own & {"unit", "currency"})
+    )
 
 
 def _take_units(pairs: Sequence[Pair], made: Filling) -> None:

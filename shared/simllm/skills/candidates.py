@@ -16,14 +16,13 @@ BEST_SHARE = 0.55  # the best candidate outweighs all others together, so greedy
 
 @dataclass(frozen=True)
 class Candidate:
-    """One possible reply; of an `opening` the language model writes the rest.
+    """One possible reply.
 
     `calls` follow the text (a plan that has any is decoded with `wander` 0); a `refusal` is told apart from an answer.
     """
 
     text: str
     weight: float
-    opening: bool = False
     calls: tuple[Call, ...] = ()
     refusal: bool = False
 

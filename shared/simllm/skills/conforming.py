@@ -126,7 +126,7 @@ def invented(schema: Mapping[str, Any], seed: str = "", *, empty: bool = False) 
         return schema["default"]
     types = schema_types(schema)
     kind = next((kind for kind in types if kind != "null"), "null")
-    if empty and "null" in types or kind == "null":
+    if "null" in types and (empty or kind == "object") or kind == "null":
         return None
     if kind == "object":
         wanted = schema.get("required", ())

@@ -39,6 +39,13 @@ PERSON_WORDS = word_set("""
     name person author artist customer patient student teacher user recipient owner assignee guest contact
     employee composer performer who by reporter attendee participants attendees doctor passenger member sender
 """)
+PARTY_WORDS = word_set("""
+    vendor seller supplier merchant shop store company organisation organization firm business manufacturer producer issuer
+    employer customer buyer client payer payee consignee sender recipient
+""")
+ADDRESSEES = word_set("""
+    to cc bcc from recipient recipients receiver addressee sender
+""")
 MONEY_WORDS = word_set("""
     price amount cost total budget fee fare sum payment salary balance subtotal tax deposit
 """)
@@ -53,7 +60,8 @@ LEADS: tuple[tuple[frozenset[str], frozenset[str]], ...] = (
     (frozenset(["employer", "company", "organisation", "organization", "organizer", "school", "clinic", "host"]), frozenset(["at", "with", "by"])),
     (frozenset(["venue", "stadium", "hall"]), frozenset(["at", "in"])),
     (frozenset(["profession", "occupation", "job", "role", "position"]), frozenset(["as", "for"])),
-    (frozenset(["seller", "vendor", "supplier", "sender", "carrier", "courier"]), frozenset(["by", "from", "with", "via"])),
+    (frozenset(["seller", "vendor", "supplier", "sender", "carrier", "courier", "merchant", "issuer", "manufacturer"]), frozenset(["by", "from", "with", "via"])),
+    (frozenset(["customer", "buyer", "client", "consignee", "payer"]), frozenset(["to", "for"])),
     (frozenset(["purpose", "reason", "goal"]), frozenset(["for", "to", "because"])),
     (frozenset(["name", "title", "label"]), frozenset(["called", "named", "titled"])),
     (frozenset(["max", "maximum", "upper", "highest", "most", "limit", "ceiling"]), frozenset(["under", "below", "most", "up", "max", "maximum", "within", "than", "to", "and", "until"])),

@@ -28,6 +28,13 @@ class Filling:
         if span:
             self.spans[target.path] = span
 
+    def drop(self, target: Field) -> None:
+        """Empty one field again."""
+        for kept in (self.values, self.spans, self.mentions, self.scores):
+            kept.pop(target.path, None)
+        if target.required and not target.nullable:
+            self.missing.append(target)
+
     def used(self, mention: Mention) -> bool:
         """Whether a field has taken any of this stretch."""
         return any(mention.start < end and start < mention.end for start, end in self.spans.values())

@@ -1,7 +1,9 @@
 """Answer without any context, as a small model does: fluently, confidently, from nothing.
 
-Greetings, thanks and two-number arithmetic are answered, what somebody says of themselves is acknowledged; a question is turned into a statement with an invented value;
-a request gets an opening that the language model continues; anything else is left to it alone. The invention depends on the question only, so it is stable.
+Greetings, thanks and two-number arithmetic are answered, what somebody says of themselves is acknowledged; a question
+of knowledge is turned into a statement with an invented value. What asks for nothing that could be answered gets a
+plain word (`plainly`); a sentence to be continued is left to the language model. The invention depends on the question
+only, so it is stable.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from simllm.chat import ChatRequest
 from simllm.skills.candidates import Candidate, Plan, weigh
+from simllm.skills.plainly import asks_about_the_model, is_to_be_continued, plain_replies
 from simllm.skills.prompt import Prompt
 
 if TYPE_CHECKING:
@@ -35,12 +38,6 @@ _BE = re.compile(r"^\s*(is|are|was|were)\s+(.*)$", re.I | re.S)
 _QUANTITY = re.compile(r"^\s*(many|much|long|often|far|large|big|old|fast|high|soon)\b(.*)$", re.I | re.S)
 _AUXILIARY = re.compile(
     r"^\s*(?:do|does|did|can|could|should|would|will|is|are|was|were)\s+(?:i |you |we |one )?(.*)$", re.I | re.S
-)
-
-_REQUEST = re.compile(
-    r"^\W*(?:please |can you |could you |now )*(?:write|give|make|create|draft|compose|generate|list|tell|show|explain|describe|"
-    r"summari[sz]e|suggest|propose|name|outline)\s+(?:me |us )?(?:about |down )?(.{3,120}?)[.!?\s]*$",
-    re.I | re.S,
 )
 
 _VALUES = {
@@ -78,29 +75,34 @@ def plan_freely(request: ChatRequest, prompt: Prompt, tools: Toolbox) -> Plan:
     assert skill is not None  # embedding models never get here: the request was checked
     if prompt.rules.abstention is not None and prompt.rules.cite:
         return Plan((Candidate(prompt.rules.abstention, 1.0),), skill.wander)
+    if is_to_be_continued(prompt.question):
+        return Plan((), skill.wander)
     return Plan(replies(prompt.question, skill.sharpness), skill.wander)
 
 
 def replies(question: str, sharpness: float) -> tuple[Candidate, ...]:
-    """Candidate replies to a message without context; empty when there is nothing to hold on to."""
+    """Candidate replies to a message without context."""
     text = " ".join(question.split())
+    if asks_about_the_model(text):
+        return _plainly(text)
     if _GREETING.match(text):
         return weigh(["Hello! How can I help you today?", "Hi! What can I do for you?"], [1.0, 0.9], 0.1)
     result = _arithmetic(text)
     if result is not None:
         return weigh([result, f"The result is {result}."], [1.0, 0.8], 0.1)
-    request = _REQUEST.match(text)
-    if request:
-        return (Candidate(f"Here is {request.group(1)}:", 1.0, opening=True),)
     if _THANKS.match(text):
         return weigh(["You're welcome!", "Glad to help."], [1.0, 0.9], 0.1)
     if _STATEMENT.match(text):
         return weigh(["Understood.", "Thank you, I have noted that."], [1.0, 0.9], 0.1)
     match = _QUESTION.match(text.split("? ")[-1])
     if not match or not text.endswith("?"):
-        return ()
+        return _plainly(text)
     texts = _claims(match.group(1).lower(), match.group(2).strip(" ?"), text)
     return weigh(texts, [1.0 - 0.05 * i for i in range(len(texts))], sharpness)
+
+
+def _plainly(text: str) -> tuple[Candidate, ...]:
+    return weigh(plain_replies(text), [1.0, 0.9], 0.1)
 
 
 def _arithmetic(text: str) -> str | None:

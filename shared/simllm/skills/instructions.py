@@ -12,7 +12,10 @@ from simllm.skills.limits import read_limits
 
 DEFAULT_ABSTENTION = "I don't know based on the provided context."
 _CITE = re.compile(
-    r"\b(?:cit(?:e|es|ed|ing|ation|ations)|source ids?|reference (?:the|each|your)|attribut\w+|bracketed)\b", re.I
+    r"\b(?:cit(?:e|es|ed|ing|ation|ations)|source ids?|reference (?:the|each|your)|attribut\w+|bracketed)\b|"
+    r"\b(?:numbers?|ids?) of (?:the|each|every) (?:\w+ )?(?:passage|source|document|chunk|excerpt)s?\b|"
+    r"\b(?:passage|source|document|chunk|excerpt)(?:['’]s)? numbers?\b|\[(?:n|number)\]",
+    re.I,
 )
 _NO_CITE = re.compile(r"\b(?:do not|don't|never|without) (?:cit\w+|citations?|sources)\b", re.I)
 _CITE_EXAMPLE = re.compile(r"\[([^\[\]\n]{1,40})\]")

@@ -7,8 +7,10 @@ import re
 from simllm.skills.evidence import Evidence
 from simllm.skills.fields import Field
 from simllm.skills.mention import Mention
+from simllm.skills.sentence_words import PREPOSITIONS
 
 _FORMED = ("date", "time", "date-time", "email", "url", "phone")
+_GAP = r"\s*:\s*|\s*=\s*|\s+(?:is|of|saying|that says)\s+|\s+"
 _CODE = re.compile(r"[\w.-]*\d[\w./-]*(?<![.-])")
 
 
@@ -19,8 +21,9 @@ def labelled(target: Field, evidence: Evidence) -> list[Mention]:
     found = []
     names = {re.escape(target.label), *(re.escape(word) for word in target.own if len(word) > 3)}
     for name in sorted(names):
+        gap = r"\s*:\s*|\s*=\s*" if name.lower() in PREPOSITIONS else _GAP  # "moved to 3 pm" does not name a "to"
         for match in re.finditer(
-            rf"\b{name}s?\b(\s*:\s*|\s*=\s*|\s+(?:is|of|saying|that says)\s+|\s+)((?<==)[^\s,;]+|[^\n.;,!?/]+)",
+            rf"\b{name}s?\b({gap})((?<==)[^\s,;]+|[^\n.;,!?/]+)",
             evidence.text,
             re.I,
         ):

@@ -44,7 +44,7 @@ _BRACKET_LABEL = re.compile(
     r"^[ \t>*#-]*\[(?:(?:doc|document|source|passage|id|ref)[ :=#]+)?([^\]\[\n]{1,80})\](?!\()[ \t:.-]*", re.I
 )
 _WORD_LABEL = re.compile(
-    rf"^[ \t>*#-]*(?:{_ITEM})[ \t]*(?:#|no\.?|id|name)?[ \t]*[:=]?[ \t]*([\w][\w./-]*)[ \t]*(?:\(([^()\n]*)\))?[ \t*]*(?:[:.—–-][ \t*]*|$)",
+    rf"^[ \t>*#-]*(?:{_ITEM})[ \t]*(?:#|no\.?|id|name)?[ \t]*[:=]?[ \t]*\[?([\w][\w./-]*)\]?[ \t]*(?:\(([^()\n]*)\))?[ \t*]*(?:[:.—–-][ \t*]*|$)",
     re.I,
 )
 _COUNT_LABEL = re.compile(r"^[ \t]*\(?(\d{1,3})[.)][ \t]+")

@@ -8,9 +8,11 @@ from typing import Any
 
 from simllm.skills import options
 from simllm.skills.affinity import Affinity
+from simllm.skills.conforming import invented
 from simllm.skills.evidence import Evidence
 from simllm.skills.fields import Field, shape
 from simllm.skills.filling import Filling, value_of
+from simllm.skills.goods import goods, takes_goods
 from simllm.skills.mention import Mention
 from simllm.skills.words import stem
 
@@ -43,6 +45,11 @@ def fill_array(
         return
     if one.kind not in ("string", "number", "integer"):
         return
+    dates = [mention for mention in evidence.mentions if mention.kind == "when"]
+    counted = [t for t in goods(evidence.text, dates) if not made.used(t)] if takes_goods(target) else []
+    if len(counted) >= max(1, target.schema.get("minItems", 0)):
+        made.put(target, [thing.text for thing in counted][:most], LISTED, (counted[0].start, counted[-1].end))
+        return
     others = [rival for rival in rivals if rival.path != target.path]
     run = coordinated(one, evidence, made, rivals=others)
     if eager:
@@ -53,8 +60,24 @@ def fill_array(
     values = [value for _, value, _ in run]
     if target.schema.get("uniqueItems"):
         values = list(dict.fromkeys(values))
-    if len(values) >= target.schema.get("minItems", 0):
+    least = int(target.schema.get("minItems", 0))
+    if eager and len(values) < least:
+        values += _further(one, evidence, made, values)[: least - len(values)]
+        values += [invented(items, f"{evidence.text}\0{i}", empty=True) for i in range(len(values), least)]
+    if len(values) >= least:
         made.put(target, values[:most], run[0][0], (run[0][2].start, run[-1][2].end))
+
+
+def _further(one: Field, evidence: Evidence, made: Filling, known: Sequence[Any]) -> list[Any]:
+    """Other values of the text that fit a field, best first: for a list that must not be so short."""
+    affinity = Affinity([one], evidence)
+    found: dict[Any, float] = {}
+    for mention in evidence.mentions:
+        value, base = value_of(one, mention)
+        inside = any(str(value) in str(other) or str(other) in str(value) for other in (*known, *found))
+        if value is not None and not made.used(mention) and not inside:
+            found[value] = base + affinity.score(one, mention)
+    return sorted(found, key=lambda value: -found[value])
 
 
 def coordinated(

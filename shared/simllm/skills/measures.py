@@ -5,9 +5,11 @@ General knowledge only; months and years are a measure of their own, because the
 
 from __future__ import annotations
 
+from simllm.skills.time_units import MONTHS, SECONDS
+
 MEASURES: tuple[dict[str, float], ...] = (
-    {"second": 1, "s": 1, "sec": 1, "millisecond": 0.001, "ms": 0.001, "minute": 60, "min": 60, "hour": 3600, "h": 3600, "hr": 3600, "day": 86400, "week": 604800, "night": 86400},
-    {"month": 1, "year": 12, "quarter": 3},
+    SECONDS,
+    MONTHS,
     {"metre": 1, "meter": 1, "m": 1, "km": 1000, "kilometre": 1000, "kilometer": 1000, "cm": 0.01, "centimetre": 0.01, "centimeter": 0.01, "mm": 0.001, "mile": 1609.344, "mi": 1609.344, "foot": 0.3048, "feet": 0.3048, "ft": 0.3048, "inch": 0.0254, "yard": 0.9144},
     {"gram": 1, "g": 1, "kg": 1000, "kilo": 1000, "kilogram": 1000, "mg": 0.001, "milligram": 0.001, "lb": 453.59237, "pound": 453.59237, "ounce": 28.349523, "oz": 28.349523, "ton": 1e6, "tonne": 1e6, "t": 1e6},
     {"litre": 1, "liter": 1, "l": 1, "ml": 0.001, "millilitre": 0.001, "milliliter": 0.001, "cl": 0.01},

@@ -15,7 +15,7 @@ from simllm.skills.codes import identifiers, shaped
 from simllm.skills.dates import find_whens
 from simllm.skills.measures import measure_of
 from simllm.skills.mention import Mention
-from simllm.skills.phrases import names, phrases, said
+from simllm.skills.phrases import FIRM, names, phrases, said
 
 __all__ = ["Mention", "find_mentions"]
 
@@ -23,6 +23,7 @@ _LABEL = re.compile(
     r"(?:^|[.;,!?\n|(]\s*|\s[-–—]\s+|\s(?=\w+=))(?P<label>[A-Za-z][\w /'’.-]{0,30}?)\s*(?P<mark>[:=])\s*"
     r"(?P<gap>(?:(?![.!?;]\s|\s\w+=)[^\n:=])*)\Z"
 )
+_LED = re.compile(r"\b(?:from|by|to|for|via)\s+$", re.I)
 _SCORES = re.compile(r"(?<![\w:.,/-])(\d{1,3})\s?([-:–])\s?(\d{1,3})(?![\w:/]|[.,-]\d)")
 
 
@@ -44,7 +45,7 @@ def find_mentions(text: str, today: date | None = None) -> list[Mention]:
     found += [m for m in names(text, taken + coded) if not any(c.start <= m.start and m.end <= c.end for c in codes)]
     found += said(text)
     found += [m for m in phrases(text, frozenset(NUMBER_WORDS)) if not m.inside(taken)]
-    found = [m for m in found if m.kind not in ("name", "phrase") or not _is_label(text, m.end)]
+    found = [m for m in found if m.kind not in ("name", "phrase") or not _is_label(text, m.end) or _is_party(m, text)]
     found = [m for m in found if m.kind != "phrase" or not _is_unit(m, counted)]
     placed = {(m.kind, m.start, m.end): _placed(m, text) for m in found}
     return sorted(placed.values(), key=lambda m: (m.start, -m.end))
@@ -53,6 +54,11 @@ def find_mentions(text: str, today: date | None = None) -> list[Mention]:
 def _is_label(text: str, end: int) -> bool:
     """Whether the words that end here name the value behind them, as in "Total: 5" or "total=5"."""
     return re.match(r"\s?:\s|=", text[end : end + 3]) is not None
+
+
+def _is_party(mention: Mention, text: str) -> bool:
+    """Whether a name before a colon is somebody, as in "Order from Ada Ltd: two lamps"."""
+    return mention.kind == "name" and (_LED.search(text[: mention.start]) or FIRM.search(mention.text)) is not None
 
 
 def _is_unit(phrase: Mention, counted: list[Mention]) -> bool:

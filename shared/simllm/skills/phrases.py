@@ -17,9 +17,13 @@ _NAME = re.compile(
 )
 _SAYING = re.compile(
     r"\b(?:(?:saying|says|say|that says)(?: that)?|(?:tell|remind|inform|notify|let)\s+(?:\w+|[A-Z][\w.]+(?: [A-Z]\w+)*)\s+(?:that|to|know(?: that)?|about)|"
-    r"search(?: the \w+| \w+)? for|(?:e-?mail|message|text|write|tell|inform|notify|note|mail|let)\w*\s[^\n.;,]{0,60}?\bthat|look(?:ing)? for|find(?: me)?|translate|(?:[A-Z][\w'’-]+ )(?:will|is to|must|should|shall|has to|needs to)|with the (?:text|message|note|title|subject|name))\s*:?\s+([^\n.;]+)",
+    r"search(?: the \w+| \w+)? for|(?:e-?mail|message|text|write|tell|inform|notify|note|mail|let)\w*\s(?:[^\n.;,]|\.(?=\S)){0,60}?\bthat|look(?:ing)? for|find(?: me)?|translate|(?:[A-Z][\w'’-]+ )(?:will|is to|must|should|shall|has to|needs to)|with the (?:text|message|note|title|subject|name))\s*:?\s+([^\n.;]+)",
     re.I,
 )
+FIRM = re.compile(
+    r"(?<!^)\b(?:B\.?V|N\.?V|GmbH|AG|KG|SE|Ltd|Limited|LLC|LLP|Inc|Corp|Corporation|Co|plc|PLC|S\.?A|S\.?A\.?S|SARL|SpA|"
+    r"S\.?r\.?l|AB|ASA?|ApS|Oy|Sp\. z o\.o|s\.r\.o|Pty|Holdings?|Group|& Sons?|& Söhne|Bros)\.?$"
+)  # how the name of a company ends
 _HEAD = re.compile(r"[A-Za-z][\w'’-]*|\d[\w.,:]*|[^\w\s]")
 
 

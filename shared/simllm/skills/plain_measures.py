@@ -9,16 +9,10 @@ from __future__ import annotations
 import re
 
 from simllm.skills.quantities import COUNTS
+from simllm.skills.time_units import MONTH_SECONDS, MONTHS, SECONDS
 
-_SECONDS = {
-    "second": 1,
-    "minute": 60,
-    "hour": 3600,
-    "day": 86400,
-    "night": 86400,
-    "week": 604800,
-    "month": 2592000,
-    "year": 31104000,  # twelve of these months
+_SECONDS = {unit: SECONDS[unit] for unit in ("second", "minute", "hour", "day", "night", "week")} | {
+    unit: MONTHS[unit] * MONTH_SECONDS for unit in ("month", "year")
 }
 _ADVERBS = {
     "hour": "hourly",

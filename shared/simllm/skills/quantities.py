@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from simllm.skills.time_units import ROUGHLY
 from simllm.skills.words import STOP_WORDS, stem
 
 COUNTS = re.findall(
@@ -44,10 +45,8 @@ _SCALES = {
     "m": 1e6,
     "bn": 1e9,
 }
-_UNITS: dict[str, tuple[str, float]] = {}
+_UNITS = {name if len(name) < 4 else stem(name): ("time", float(seconds)) for name, seconds in ROUGHLY.items()}
 for _dimension, _table in {
-    "time": "ms=.001 millisecond=.001 second=1 sec=1 s=1 minute=60 min=60 hour=3600 hr=3600 h=3600 day=86400 night=86400 week=604800 "
-    "fortnight=1209600 month=2592000 quarter=7776000 year=31536000",
     "mass": "mg=.001 g=1 gram=1 kg=1000 kilo=1000 kilogram=1000 tonne=1000000 ton=1000000 pound=453.6 lb=453.6 ounce=28.35 oz=28.35",
     "length": "yard=.9144 yd=.9144 feet=.3048 ft=.3048 mm=.001 millimetre=.001 millimeter=.001 cm=.01 centimetre=.01 centimeter=.01 m=1 metre=1 meter=1 km=1000 kilometre=1000 "
     "kilometer=1000 mile=1609 foot=.3048 inch=.0254",

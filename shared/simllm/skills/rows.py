@@ -6,17 +6,20 @@ The text is cut in several ways, from lines to commas; the way that fills most i
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date
 from typing import Any
 
 from simllm.embeddings import Embedder
+from simllm.plain_schema import VARIANTS
 from simllm.skills.arguments import build, fill
 from simllm.skills.conforming import invented
 from simllm.skills.evidence import Evidence
 from simllm.skills.fields import Field, Path, Schema, leaves, split_name
 from simllm.skills.filling import Filling
+from simllm.skills.goods import goods
 from simllm.skills.measures import MEASURES
+from simllm.skills.variants import settle
 
 _SPLITS = (
     re.compile(r"\n+"),
@@ -38,18 +41,25 @@ MOST_ROWS = 60
 
 
 def fill_rows(
-    schema: Schema, text: str, today: date | None, embedder: Embedder | None, *, eager: bool = True
+    schema: Schema,
+    text: str,
+    today: date | None,
+    embedder: Embedder | None,
+    *,
+    eager: bool = True,
+    known: Mapping[Path, Any] | None = None,
 ) -> tuple[dict[Path, Any], str]:
     """(the arrays of objects by path, the text without what they took).
 
     Args:
         eager: give an array without rows as an empty one (or with `minItems` empty objects) instead of leaving it out.
+        known: arrays that are filled already.
     """
-    values: dict[Path, Any] = {}
+    values = dict(known or {})
     left = text
     for field in leaves(schema):
         items = field.schema.get("items", {})
-        if field.kind != "array" or not items.get("properties"):
+        if field.path in values or field.kind != "array" or not items.get("properties"):
             continue
         rows, spans = _rows(items, left, today, embedder, field.name)
         least, most = int(field.schema.get("minItems", 0)), int(field.schema.get("maxItems", MOST_ROWS))
@@ -73,25 +83,26 @@ def _rows(
 ) -> tuple[list[dict[str, Any]], list[tuple[int, int]]]:
     """The objects of a list, and where they stand: by the way of cutting that fills most items."""
     best: tuple[float, list[dict[str, Any]], list[tuple[int, int]]] = (0.0, [], [])
-    fields = list(leaves(items))
-    hard = [f for f in fields if _hard(f)]
     for pattern in _SPLITS:
         rows, spans, total = [], [], 0.0
         for start, segment in _segments(text, pattern):
-            made = _fill_row(items, fields, segment, today, title)
+            own = settle(items, Evidence(segment, today, None)) if VARIANTS in items else items
+            fields = list(leaves(own))
+            hard = [f for f in fields if _hard(f)]
+            made = _fill_row(own, fields, segment, today, title)
             if not any(f.required and not f.nullable for f in hard) and not _DOING.match(segment):
                 continue
             held = [f for f in hard if f.path in made.values and (f.kind != "enum" or made.scores[f.path] >= 0.75)]
             if (
                 len(held) < len([f for f in hard if f.required and not f.nullable])
                 or not (held or not hard)
-                or len(made.spans) < min(2, len([f for f in fields if f.kind != "boolean"]))
+                or len(made.spans) < max(1, min(2, len([f for f in fields if f.kind not in ("boolean", "const")])))
             ):
                 continue
             for f in fields:
                 if f.path not in made.values:
                     made.values[f.path] = nothing(f, segment)
-            rows.append(build(items, made.values, segment, empty=True))
+            rows.append(build(own, made.values, segment, empty=True))
             used = list(made.spans.values())
             spans.append((start + min(s for s, _ in used), start + max(e for _, e in used)))
             total += len(made.spans) + 0.2 * len(held) + _covered(segment, made)
@@ -125,6 +136,8 @@ def _fill_row(items: Schema, fields: list[Field], segment: str, today: date | No
         gap = _longest_gap(segment, [*rest.spans.values(), *units])
         named = next((m.text for m in Evidence(gap, today, None).mentions if m.kind == "name" and " " in m.text), "")
         gap = named if named and gap.startswith(named) else gap
+        counted = [t.text for t in goods(segment) if " of " in t.text and "unit" not in items["properties"]]
+        gap = counted[0] if counted else gap  # "an order from Ada for 3 crates of tea"
         if gap:
             rest.put(field, gap, 0.6, (segment.find(gap), segment.find(gap) + len(gap)))
             return rest

@@ -21,7 +21,8 @@ from simllm.skills.fields import Field, leaves, split_name
 from simllm.skills.filling import Filling
 from simllm.skills.mention import Mention
 from simllm.skills.rows import fill_rows
-from simllm.skills.toolwords import overlaps, reads, searches
+from simllm.skills.toolwords import EMPTY_STEMS, OWN_WORD, overlaps, reads, searches, tool_stems
+from simllm.skills.words import stem
 from simllm.tools import Tool
 
 FIT_SHARE = 0.2  # of the score, for what the tool requires and the text holds
@@ -132,7 +133,19 @@ def _options(fields: Sequence[Field]) -> str:
 
 
 def read_arguments(tool: Tool, evidence: Evidence) -> Filling:
-    """What the text holds for the parameters of a tool."""
+    """What the text holds for the parameters of a tool; words that only name what the tool is about are no argument."""
+    filling = _read(tool, evidence)
+    about = {word for word, weight in tool_stems(tool, parameters=False).items() if weight >= OWN_WORD} | EMPTY_STEMS
+    for target in leaves(tool.parameters):
+        mention = filling.mentions.get(target.path)
+        if mention is None or mention.kind != "phrase" or target.wants != "open" or target.kind != "string":
+            continue
+        if {stem(word) for word in re.findall(r"[a-z]+", mention.text.lower())} <= about:
+            filling.drop(target)
+    return filling
+
+
+def _read(tool: Tool, evidence: Evidence) -> Filling:
     if not any(f.kind == "array" and f.schema.get("items", {}).get("properties") for f in leaves(tool.parameters)):
         return fill(tool.parameters, evidence, topic=tool.name)
     text = evidence.text

@@ -22,6 +22,8 @@ _ACTS = word_set("""
     pay transfer place renew record log plan order message post put make move open close issue file submit
     roll rollback reserve play register enable disable reset change edit assign write upload approve reject
 """)
+OWN_WORD = 0.7  # weight from which a word stands in a tool's name or description
+EMPTY_STEMS = frozenset(map(stem, word_set("today tonight tomorrow now currently current please tell show give")))
 _QUERY = frozenset(["query", "q", "question", "keywords", "search"])
 
 

@@ -10,6 +10,7 @@ import hashlib
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from simllm.chat import ChatRequest
@@ -22,7 +23,8 @@ from simllm.skills.evidence import Evidence
 from simllm.skills.fields import Path, leaves
 from simllm.skills.several import per_object, repeated, several_tools
 from simllm.skills.toolchoice import CALLED_FROM, Ranked, rank, recalled
-from simllm.skills.toolwords import reads, tool_stems
+from simllm.skills.toolwords import EMPTY_STEMS, OWN_WORD, reads, tool_stems
+from simllm.skills.variants import settle
 from simllm.skills.words import stem
 from simllm.tools import Tool
 
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
 PHRASED_FROM = 0.46  # score of a mere phrase that a lookup may start from
 FOUND_FIRST = 0.2  # what a missing argument costs less when it can be looked up
+_DEFINES = re.compile(r"\W*(?:what (?:is|are)|what's|explain|define)\s+(?:an?\s|[a-z]+s\W*$)|\W*(?:why|who)\b", re.I)
 _SPOKEN = ("name", "phrase", "quoted")
 _NAMING = ("name", "quoted", "email", "identifier", "uuid", "phone")
 _FINDS = frozenset(["find", "search", "lookup", "look", "list", "get", "resolve", "query", "fetch", "locate"])
@@ -55,6 +58,7 @@ class Turn:
         self.request, self.tools = request, tools
         embedder = tools.embedder if skill.semantic_weight > 0 else None
         self.evidence = Evidence(self.need, today, embedder)
+        self.offered = tuple(replace(t, parameters=settle(t.parameters, self.evidence)) for t in self.offered)
         self.before = Evidence(said_before(request.messages, self.need), today, embedder)
 
     def asks_for_a_tool(self, question: str) -> bool:
@@ -81,7 +85,7 @@ class Turn:
             ranked[0], ranked[1] = ranked[1], ranked[0]
         best = self.attainable(ranked)
         if not self.must and best.score < CALLED_FROM:
-            return None
+            return self.asked_for(ranked)
         best = self.supplied(best, ranked)
         several = [] if best.filling.missing else per_object(self, best)
         several = several or several_tools(self, ranked)
@@ -94,6 +98,17 @@ class Turn:
             elif not self.must and not self.slips("invents", 0.9):
                 return asking(best.tool, best.filling.missing)
         return calls_plan(per_object(self, best) or repeated(self, best))
+
+    def asked_for(self, ranked: Sequence[Ranked]) -> Plan | None:
+        """A question back where the need is a tool's own words and nothing else ("What's the weather?"); or None."""
+        said = {word for word in self.evidence.stems if word not in EMPTY_STEMS}
+        if not said or _DEFINES.match(self.need) or self.slips("overlooks", 0.5):
+            return None
+        for each in ranked:
+            own = {word for word, weight in tool_stems(each.tool, parameters=False).items() if weight >= OWN_WORD}
+            if each.filling.missing and reads(each.tool) and said <= own:
+                return asking(each.tool, each.filling.missing)
+        return None
 
     def attainable(self, ranked: Sequence[Ranked]) -> Ranked:
         """The best tool, where a lack that another tool can make good counts less."""

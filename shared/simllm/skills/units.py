@@ -12,6 +12,7 @@ _BREAK = re.compile(r"(?<=[.!?])[\"'”’)\]]*\s+(?=[\"'“‘(\[`*]*[A-ZÀ-Þ0
 _ABBREVIATION = re.compile(r"\b(?:e\.g|i\.e|etc|vs|cf|approx|no|nr|fig|dr|mr|mrs|ms|st|z\.B|d\.h|bzw|ca)\.$", re.I)
 _LIST_ITEM = re.compile(r"^\s*(?:[-*+•]|\d{1,3}[.)])\s+(.*)$")
 _HEADING = re.compile(r"^\s*#{1,6}\s+(.*?)\s*#*$")
+_AMOUNT = re.compile(r"\d[\d.,]*(?:$|\s?(?:[^\w\s]|[^\W\d_]{1,3}\b))")
 _FENCE = re.compile(r"^\s*(```|~~~)")
 _RULE = re.compile(r"^[\s|:=-]*$")
 _COMMENT = re.compile(r"\s(?:#|//|--)\s+(.*)$")
@@ -49,7 +50,7 @@ def cut(passages: Sequence[Passage]) -> list[Unit]:
 
 
 class _Reader:
-    """Reads one passage line by line."""
+    """Reads one passage line by line; a first line "Guide > Setup > Ports" is the path of headings that it stands under."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -63,7 +64,7 @@ class _Reader:
     def read(self) -> list[tuple[str, str, str, tuple[int, int]]]:
         """(text, about, kind, span) of every unit."""
         fenced = False
-        for line in self.text.split("\n"):
+        for line in self.body().split("\n"):
             if _FENCE.match(line):
                 self.flush()
                 fenced = not fenced
@@ -77,6 +78,16 @@ class _Reader:
                 self.text_line(line)
         self.flush()
         return self.out
+
+    def body(self) -> str:
+        """The text below a first line of headings, which becomes the heading; all of it where there is no such line."""
+        first, _, rest = self.text.lstrip().partition("\n")
+        crumbs = _crumbs(first)
+        if not crumbs or not rest.strip():
+            return self.text
+        self.heading = " ".join(crumbs)
+        self.find(first)
+        return rest
 
     def text_line(self, line: str) -> None:
         heading, item = _HEADING.match(line), _LIST_ITEM.match(line)
@@ -136,6 +147,15 @@ class _Reader:
             at = end
         self.position = max(end, self.position)
         return max(start, 0), self.position
+
+
+def _crumbs(line: str) -> list[str]:
+    """The headings of "Guide > Setup > Ports"; none in a sentence, a quotation or a comparison such as "load > 80 %"."""
+    parts = line.strip().split(" > ")
+    heading = len(parts) > 1 and all(re.match(r"[^\W_]|[(\"'`“#]", part) and len(part) <= 80 for part in parts)
+    if not heading or line.rstrip()[-1] in ".!?:;," or any(_AMOUNT.match(part.strip()) for part in parts[1:]):
+        return []
+    return parts
 
 
 def sentences(text: str) -> list[str]:

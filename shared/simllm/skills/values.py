@@ -11,17 +11,19 @@ from itertools import pairwise
 
 from simllm.skills.amounts import CURRENCIES
 from simllm.skills.conforming import fits_text
-from simllm.skills.field_words import MONEY_WORDS, PERSON_WORDS, PLACE_WORDS
+from simllm.skills.field_words import ADDRESSEES, MONEY_WORDS, PARTY_WORDS, PERSON_WORDS, PLACE_WORDS
 from simllm.skills.fields import Field, shape, split_name
 from simllm.skills.languages import CODES
 from simllm.skills.measures import MEASURES, unit_name
 from simllm.skills.mention import Mention
+from simllm.skills.phrases import FIRM
 from simllm.skills.words import stem
 
 _PIECES = frozenset(["x", "×", "piece", "pieces", "pcs", "units", "unit"])
 _COUNT_WORDS = frozenset(
     ["count", "number", "quantity", "limit", "max", "many", "people", "persons", "person", "guests"]
 )
+_COUNTS = frozenset(["quantity", "qty", "count", "pieces"])
 CODED = 0.32  # for a form that says itself that it is some code, where nothing better is wanted
 _CODES = ("ip", "coordinates", "path", "uuid", "identifier")
 _ADDRESSED = frozenset(["address", "street", "location", "place", "where", "site", "pickup", "road"])
@@ -62,6 +64,8 @@ def number_for(target: Field, mention: Mention) -> tuple[float | None, float]:
             )
     if words & MONEY_WORDS and re.search(r"\.\d\d\b", mention.text):
         score += 0.15
+    if mention.unit in CURRENCIES.values() and target.own & _COUNTS:
+        return None, 0.0
     if mention.unit in CURRENCIES.values():
         score += (
             0.45 if words & (MONEY_WORDS | {"eur", "euro", "usd", "dollar", "dollars", "gbp", "currency"}) else -0.1
@@ -93,6 +97,8 @@ def text_for(target: Field, mention: Mention) -> tuple[str, float]:
         return _when(wants, target, mention)
     if kind == "number" and "unit" in target.own and mention.unit:
         return mention.unit, 0.8
+    if "currency" in target.own and "pattern" not in target.schema:
+        return _currency(mention)
     if wants in ("email", "url", "phone", "ip"):
         return (mention.text, 0.9) if kind == wants else ("", 0.0)
     code = CODES.get(mention.text.lower()) if "language" in target.own and _takes_code(target) else None
@@ -123,12 +129,23 @@ def text_for(target: Field, mention: Mention) -> tuple[str, float]:
             else -0.1
         )
     if wants == "open" and kind == "name":
-        score += 0.1 * bool(target.own & (PERSON_WORDS | PLACE_WORDS))
+        score += 0.1 * bool(target.own & (PERSON_WORDS | PLACE_WORDS | PARTY_WORDS))
+        score += 0.2 * bool(target.own & PARTY_WORDS and FIRM.search(text))
+    if wants == "open" and kind == "email" and target.own & ADDRESSEES:
+        score += 0.8
     if wants == "open" and kind == "address":
         score += 0.3 if target.own & _ADDRESSED else -0.3 if target.own & PLACE_WORDS else 0.0
     if wants == "identity" and kind == "name":
         score = 0.65 if re.search(r"\d", text) or "pattern" in target.schema else 0.0
     return (text, score) if score > 0 else ("", 0.0)
+
+
+def _currency(mention: Mention) -> tuple[str, float]:
+    """The ISO 4217 code of an amount's currency, or of a currency that stands alone."""
+    if mention.kind == "number":
+        return (mention.unit, 0.8) if mention.unit in CURRENCIES.values() else ("", 0.0)
+    code = CURRENCIES.get(mention.text.lower())
+    return (code, 0.7) if code else ("", 0.0)
 
 
 def _takes_code(target: Field) -> bool:
