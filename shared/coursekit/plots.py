@@ -1,4 +1,4 @@
-"""The few pictures that several notebooks share: the architecture, a guess beside its measurement, bars with intervals.
+"""The few pictures that several notebooks share: the architecture, a guess beside its measurement, bars, intervals.
 
 One look for the whole course: `use_style` sets it, the colours have names. Axes carry their unit; bars start at 0.
 """
@@ -150,5 +150,24 @@ def bars(values: Mapping[str, float], *, unit: str, title: str, highlight: Seque
     drawn = axes.bar(list(values), list(values.values()), color=colours, width=0.6)
     axes.bar_label(drawn, fmt="%.3g", padding=2, fontsize=8.5)
     axes.set_ylabel(unit)
+    axes.set_title(title)
+    return axes
+
+
+def intervals(
+    values: Mapping[str, tuple[float, float, float]], *, unit: str, title: str, guess: float | None = None
+) -> Axes:
+    """One horizontal line per label, from low to high with a point at the mean: label -> (low, mean, high)."""
+    _, axes = plt.subplots(figsize=(7.2, 0.45 * len(values) + 1.3))
+    for row, (low, mean, high) in enumerate(values.values()):
+        axes.plot([low, high], [row, row], color=BLUE, linewidth=3)
+        axes.plot(mean, row, "o", color=BLUE)
+        axes.annotate(f"{mean:.3g}", (high, row), xytext=(6, 0), textcoords="offset points", va="center", fontsize=8.5)
+    if guess is not None:
+        axes.axvline(guess, color=ORANGE, linestyle=":", label="your guess")
+        axes.legend(loc="best", fontsize=8.5)
+    axes.set_yticks(range(len(values)), list(values))
+    axes.set_ylim(len(values) - 0.5, -0.5)
+    axes.set_xlabel(unit)
     axes.set_title(title)
     return axes
