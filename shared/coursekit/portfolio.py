@@ -1,7 +1,8 @@
 """`course portfolio`: the learner's system as a repository of its own, independent of the course.
 
 The package is assembled from the learner's files (the reference where there is none that passed) beside the templates
-in `templates/portfolio/`. Its requirements are what its files import, at the versions they were developed with.
+in `templates/portfolio/`. Its requirements are what its files import, at the versions they were developed with. As soon
+as the files can answer a question, a command comes on top of them.
 """
 
 from __future__ import annotations
@@ -20,6 +21,20 @@ from coursekit import exporting, manifest, settings, workspace
 from coursekit.errors import ExportError
 
 MARKER = ".portfolio"  # in a folder that we wrote, and may therefore replace
+COMMAND_NEEDS = "rag.py"  # the file from which on the package can answer, and has a command
+COMMAND_FILES = ("cli.py", "__main__.py")
+SCRIPTS = """
+[project.scripts]
+{{package}} = "{{package}}.cli:main"
+"""
+USAGE = """
+## Ask it something
+
+    {{package}} index FOLDER-OF-MARKDOWN-FILES
+    {{package}} ask "how do we rotate a key?" --label public-internal
+
+Each file needs front matter with `title` and `access`; an answer uses what carries one of the asker's labels, and names it.
+"""
 
 
 def write(where: settings.Settings, course: manifest.Manifest, target: Path) -> dict[str, workspace.PackageFile]:
@@ -51,21 +66,30 @@ def write(where: settings.Settings, course: manifest.Manifest, target: Path) -> 
 
 
 def _fill(folder: Path, course: manifest.Manifest, files: Mapping[str, workspace.PackageFile]) -> None:
-    workspace.assemble(files, folder / course.package)
-    rows = "\n".join(f"| `{file.name}` | {file.module_id} | {file.origin} |" for file in files.values())
+    package = folder / course.package
+    workspace.assemble(files, package)
+    has_command = COMMAND_NEEDS in files
     values = {
+        "usage": USAGE if has_command else "",
+        "scripts": SCRIPTS if has_command else "",
         "package": course.package,
         "course": course.title,
-        "files": rows,
-        "dependencies": "".join(f'    "{line}",\n' for line in requirements(folder / course.package)),
+        "files": "\n".join(f"| `{file.name}` | {file.module_id} | {file.origin} |" for file in files.values()),
     }
-    templates = resources("coursekit") / "templates" / "portfolio"
+    for name in COMMAND_FILES if has_command else ():
+        _fill_in(name, package / name, values)
+    values["dependencies"] = "".join(f'    "{line}",\n' for line in requirements(package))
     for name in ("README.md", "pyproject.toml", "Dockerfile", "tests/test_examples.py", "gitignore"):
-        text = (templates / f"{name}.template").read_text(encoding="utf-8")
-        for key, value in values.items():
-            text = text.replace("{{" + key + "}}", value)
-        exporting.write_atomically(folder / (f".{name}" if name == "gitignore" else name), text)
+        _fill_in(name, folder / (f".{name}" if name == "gitignore" else name), values)
     (folder / MARKER).write_text("Written by `course portfolio`, which may replace this folder.\n", encoding="utf-8")
+
+
+def _fill_in(name: str, target: Path, values: Mapping[str, str]) -> None:
+    """Write a template with its fields filled, in the order of `values`: texts may hold fields that come later."""
+    text = (resources("coursekit") / "templates" / "portfolio" / f"{name}.template").read_text(encoding="utf-8")
+    for key, value in values.items():
+        text = text.replace("{{" + key + "}}", value)
+    exporting.write_atomically(target, text)
 
 
 def _keep_git(old: Path, fresh: Path) -> None:

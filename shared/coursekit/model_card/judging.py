@@ -17,10 +17,10 @@ from coursekit.model_card.scoring import (
     Case,
     Result,
     Wording,
-    ask,
     chat,
     json_field,
     load_cases,
+    request,
     run,
     schema_option,
 )
@@ -159,7 +159,7 @@ def _pairs(cases: Sequence[Case]) -> list[tuple[str, str, str, str]]:
 
 def _prefer(client: openai.OpenAI, model: str, question: str, reference: str, a: str, b: str) -> str:
     user = f"Context: {reference}\n\nQuestion: {question}\n\nAnswer A: {a}\n\nAnswer B: {b}"
-    return ask(client, model, chat(_PREFER, user)).strip()[:1]
+    return request(client, model, chat(_PREFER, user)).strip()[:1]
 
 
 def score_order(client: openai.OpenAI, model: str, split: str) -> Estimate:
@@ -181,5 +181,5 @@ def _rate(client: openai.OpenAI, model: str, case: Case) -> float:
         "Score the candidate answer from 1 (wrong) to 5 (says what the reference says). Reply with the number only."
     )
     user = "\n\n".join(f"{_LABELS[field]}: {case[field]}" for field, _ in _PARTS["correctness"] if case.get(field))
-    found = re.search(r"\d+", ask(client, model, chat(system, user)))
+    found = re.search(r"\d+", request(client, model, chat(system, user)))
     return float(found.group()) if found else 0.0

@@ -82,7 +82,7 @@ def run(
     for case in cases:
         row = []
         for wording in wordings(case):
-            text = ask(client, model, wording.messages(case), **wording.options(case))
+            text = request(client, model, wording.messages(case), **wording.options(case))
             try:
                 value = wording.read(text)
                 good = right(case, value)
@@ -109,7 +109,7 @@ def greedy(model: str) -> dict[str, Any]:
     return {} if "reasoner" in model else {"temperature": 0}
 
 
-def ask(client: openai.OpenAI, model: str, messages: Messages, **options: Any) -> str:
+def request(client: openai.OpenAI, model: str, messages: Messages, **options: Any) -> str:
     """One greedy reply."""
     reply = client.chat.completions.create(model=model, messages=messages, **greedy(model), **options)  # type: ignore[arg-type]
     return str(reply.choices[0].message.content or "")
