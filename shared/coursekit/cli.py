@@ -38,6 +38,14 @@ class Bench(StrEnum):
     course = "course"
     grading = "grading"
     endurance = "endurance"
+    rag = "rag"
+
+
+class Embedding(StrEnum):
+    """Whose vectors `course bench rag` uses."""
+
+    default = "default"
+    fast = "fast"
 
 
 class ExportShape(StrEnum):
@@ -434,17 +442,32 @@ def scoreboard(
 @app.command(rich_help_panel=BUILD)
 def bench(
     what: Annotated[
-        Bench, typer.Argument(help="The course's own speed; the grader's; a large class, killed twice.")
+        Bench,
+        typer.Argument(
+            help="The course's own speed; the grader's; a large class, killed twice; the assistant beside its peers."
+        ),
     ] = Bench.course,
     module: Annotated[str, typer.Option(help="grading: the module whose submissions are graded.")] = "m01",
     submissions: Annotated[int | None, typer.Option(min=1, help="How many. Default: 40; endurance: 1000.")] = None,
     sample: Annotated[int, typer.Option(min=1, help="grading: how many of them stock nbgrader grades too.")] = 4,
     workers: Annotated[int | None, typer.Option(min=1, help="Submissions at the same time.")] = None,
     isolation: Annotated[list[str] | None, typer.Option(help="May be repeated. Default: auto, and plain.")] = None,
+    chunks: Annotated[
+        list[int] | None, typer.Option(min=1000, help="rag: Harborline among so many. Default: 10000, and 100000.")
+    ] = None,
+    corpus: Annotated[
+        Path | None, typer.Option(help="rag: a folder of your own in BEIR's layout, instead of the built-in texts.")
+    ] = None,
+    embedding: Annotated[
+        Embedding | None,
+        typer.Option(help="rag: whose vectors. Default: MiniLM up to 20,000 chunks, then the fast ones."),
+    ] = None,
+    peers: Annotated[bool, typer.Option(help="rag: measure LangChain and LlamaIndex too.")] = True,
+    write: Annotated[Path | None, typer.Option(help="rag: put the tables between this page's markers.")] = None,
 ) -> None:
-    """Measure speed, as ratios within one run.
+    """Measure speed, as ratios within one run; `rag` also quality, beside other libraries.
 
-    Example:  course bench   |   course bench grading --sample 8   |   course bench endurance --submissions 1000
+    Example:  course bench   |   course bench grading --sample 8   |   course bench rag --corpus ~/scifact --no-peers
     """
     from coursekit import tables
 
@@ -466,6 +489,20 @@ def bench(
         )
         tables.show(tables.endurance(result))
         sys.exit(1 if result.wrong or result.left_over else 0)
+    elif what is Bench.rag:
+        from coursekit.bench_rag import command
+
+        shown, written = command.run(
+            chunks=chunks,
+            corpus=corpus,
+            embedding=embedding.value if embedding else None,
+            peers=peers,
+            write=write,
+            say=lambda text: print(text, file=sys.stderr),
+        )
+        tables.show(shown)
+        for path in written:
+            print(f"wrote {path}")
     else:
         from coursekit.grading import bench as bench_module
 

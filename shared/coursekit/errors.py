@@ -8,6 +8,7 @@
     ├── NotebookError           a file is not a notebook, or lacks what a course notebook needs
     ├── ExportError             an `#| export` cell cannot become part of the learner's package
     ├── RunError                notebooks could not be executed (kernel missing, interrupted)
+    ├── BenchError              a benchmark has nothing to measure, or a system under test failed
     └── GradingError            a release, an autograding run or a report could not be made
 
     CheckFailed (AssertionError) a learner's answer is wrong: see `coursekit.checks`
@@ -60,3 +61,7 @@ class RunError(CourseError):
 
 class GradingError(CourseError):
     """A release, an autograding run or a report could not be made."""
+
+
+class BenchError(CourseError):
+    """A benchmark has nothing to measure, or a system under test failed."""

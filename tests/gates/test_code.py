@@ -86,7 +86,17 @@ def test_shared_never_imports_what_learners_write() -> None:
 @pytest.mark.parametrize(
     ("package", "door"),
     [
-        ("psycopg", ("database.py", "postgres/", "corpus/", "grading/databases/", "grading/judging/addresses.py")),
+        (
+            "psycopg",
+            (
+                "database.py",
+                "postgres/",
+                "corpus/",
+                "grading/databases/",
+                "grading/judging/addresses.py",
+                "bench_rag/systems/",
+            ),
+        ),
         ("papermill", ("running/",)),
         ("nbgrader", ("grading/",)),
         ("distributed", ("grading/cluster.py", "grading/cluster_worker.py")),
