@@ -1737,8 +1737,8 @@ for role in ("small", "large"):
     verdicts[role] = {
         "recall@5": got.mean(),
         "gain": text,
-        "ms more": ms,
-        "USD / 1,000 more": sum(spent) * 1000 / len(sample),
+        "ms more": round(ms),
+        "USD / 1,000 more": round(sum(spent) * 1000 / len(sample), 2),
     }
 pd.DataFrame(verdicts).T
 
