@@ -79,7 +79,7 @@ def markdown(rows: Rows, split: str, checksum: str) -> str:
             "intervals over questions in brackets. Answered correctly: all key facts of an answerable question, no known "
             "wrong fact. Abstained rightly: of the questions that this asker gets no answer to.",
             table(["After", *SHARES.values()], quality),
-            "Tokens count prompt and reply. Milliseconds are of the machine that measured, all else running on two cores.",
+            "Tokens count prompt and reply. Milliseconds are those of the machine that measured, with all that it had to do.",
             table(["After", "tokens per question", "USD per 1,000 questions", "p95 ms", "p95 ms by stage"], costs),
         ]
     )
