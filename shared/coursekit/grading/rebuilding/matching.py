@@ -116,11 +116,11 @@ def _by_metadata(cell: LearnerCell, index: _Index) -> CourseCell | None:
 
 
 def _exercise(cell: LearnerCell, index: _Index) -> CourseCell | None:
-    """The solution cell of whose names the cell defines the most."""
+    """The solution cell of whose names the cell defines the most; a name that it only imports or assigns counts half."""
     counts: dict[int, int] = {}
     for name in cell.names.binds & index.by_name.keys():
         for solution in index.by_name[name]:
-            counts[solution.index] = counts.get(solution.index, 0) + 1
+            counts[solution.index] = counts.get(solution.index, 0) + (2 if name in cell.names.defines else 1)
     if not counts:
         return None
     return index.cells[max(counts, key=lambda i: (counts[i], -i))]
