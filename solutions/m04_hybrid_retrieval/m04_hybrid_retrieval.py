@@ -735,6 +735,7 @@ def search_keywords(connection: Connection[Any], query: str, k: int, *, labels: 
 
 # %%
 create_postings(db)
+db.execute("DELETE FROM posted_chunks")  # begin anew, whoever filled them before, with whatever terms
 started = time.perf_counter()
 print("changed:", refresh_postings(db), f"in {time.perf_counter() - started:.1f} s, then", refresh_postings(db))
 by_keyword = search_keywords(db, incident.text, 30, labels=incident.asked_by)

@@ -1325,7 +1325,7 @@ pd.DataFrame({name: pd.Series(each).value_counts() for name, each in seen.items(
 #
 # ## 9 · Where the system stands
 #
-# Nothing has changed today but what you know. The same row, for the first time with intervals; and Friday, again.
+# Nothing has changed today but what you know. The table's row is over two questions of each category, as in every module; the plot is over all that were asked today, with intervals. Compare: that is what twenty questions are worth. And Friday, again.
 
 # %%
 scoreboard.record(MODULE, scoreboard.row(scoreboard.judge(ask, scoreboard.questions(library)), library))

@@ -38,7 +38,7 @@ def test_the_scoreboards_figures_are_those_of_ir_measures(corpus: Corpus) -> Non
         mixed = chance.sample(names, 8) + relevant
         chance.shuffle(mixed)
         rankings[question.text] = list(dict.fromkeys(mixed))[:10]
-    found = scoreboard.judge(lambda text: scoreboard.Answer("", rankings[text], 0.0), answerable)
+    found = scoreboard.judge(lambda asked: scoreboard.Answer("", rankings[asked.text], 0.0), answerable)
     ours = scoreboard.row(found, corpus)
     run = [
         ir_measures.ScoredDoc(question.id, name, -rank)
