@@ -93,8 +93,8 @@ def affected(where: settings.Settings, module: manifest.Module, answer: Answer) 
     Those of its exercise, and those that need a name which its cell, or the reference's, binds or changes, or which is
     defined with the help of such a name. What both import from elsewhere does not count. By names alone, so generous.
     """
-    cells = notebooks.code_cells(notebooks.read(where.solution(module.id)))
-    of_check = notebooks.exercises(notebooks.read(where.solution(module.id)))
+    notebook = notebooks.read(where.solution(module.id))
+    cells, of_check = notebooks.code_cells(notebook), notebooks.exercises(notebook)
     names = [code_names.of_course(cell.source) for cell in cells]
     needs = [found.needs | _siblings(cell.source) for found, cell in zip(names, cells, strict=True)]
     given = code_names.of(answer.code)

@@ -122,13 +122,13 @@ def write(path: Path, blocks: list[Block], notebook: str) -> None:
     write_atomically(path, render_file(blocks, notebook))
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Write `text` to a temporary neighbour and rename it to `path`."""
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Write `content`, text as UTF-8, to a temporary neighbour and rename it to `path`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
     except BaseException:

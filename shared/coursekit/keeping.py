@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
-import tempfile
+import io
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coursekit import settings
+from coursekit.exporting import write_atomically
 
 Progress = Callable[[int, int], None]
 """Called as `progress(vectors_made, vectors_in_all)`."""
@@ -60,17 +60,7 @@ def vectors(
     if len(made) != len(texts):
         raise ValueError(f"embed gave {len(made)} vectors for {len(texts)} texts")
     with contextlib.suppress(OSError):  # a folder that cannot be written costs time, nothing else
-        _write(path, made)
+        body = io.BytesIO()
+        np.save(body, made)
+        write_atomically(path, body.getvalue())
     return made
-
-
-def _write(path: Path, made: NDArray[np.float32]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.save(file, made)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

@@ -43,6 +43,15 @@ _SORRY = re.compile(
 _SENTENCE_END = re.compile(r"(?<=[.!?])[\"'”’)\]*_]*\s+|\n+")
 
 
+SHARES = {
+    "recall_at_5": "recall@5",
+    "ndcg_at_10": "nDCG@10",
+    "answered_correctly": "answered correctly",
+    "abstained_rightly": "abstained rightly",
+}
+"""A row's shares, with the names that people read."""
+
+
 @dataclass(frozen=True)
 class Answer:
     """What the system under test gave back for one question.
@@ -228,14 +237,7 @@ def table(rows: Mapping[str, Mapping[str, Any]] | None = None) -> pd.DataFrame:
     """The scoreboard as a table, one row per module."""
     import pandas as pd
 
-    names = {
-        "recall_at_5": "recall@5",
-        "ndcg_at_10": "nDCG@10",
-        "answered_correctly": "answered correctly",
-        "abstained_rightly": "abstained rightly",
-        "p95_ms": "p95 ms",
-        "usd_per_1000_questions": "USD / 1,000 questions",
-    }
+    names = SHARES | {"p95_ms": "p95 ms", "usd_per_1000_questions": "USD / 1,000 questions"}
     measured = load_rows() if rows is None else rows
     cells = [[values[name] for name in names] for values in measured.values()]
     return pd.DataFrame(cells, index=list(measured), columns=list(names.values()))

@@ -16,6 +16,7 @@ from coursekit.corpus.page import table
 from coursekit.errors import RunError
 from coursekit.running import runner
 from coursekit.running.records import Event
+from coursekit.scoreboard import SHARES
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -23,12 +24,6 @@ if TYPE_CHECKING:
 SECTION = "scoreboard"
 PAGE = "docs/scoreboard.md"
 PICTURE = "docs/images/scoreboard.png"
-SHARES = {
-    "recall_at_5": "recall@5",
-    "ndcg_at_10": "nDCG@10",
-    "answered_correctly": "answered correctly",
-    "abstained_rightly": "abstained rightly",
-}
 TIME_LIMIT_SECONDS = 1800.0  # a whole split is ten times a notebook's own sample
 
 Rows = Mapping[str, Mapping[str, Any]]

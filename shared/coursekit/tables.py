@@ -345,6 +345,8 @@ def exams(found: Sequence[ExamShare]) -> Table:
 
 def scoreboard(rows: Mapping[str, Mapping[str, Any]]) -> RenderableType:
     """One row per module that has been measured, shares with their 95 % intervals; fits eighty columns."""
+    from coursekit.scoreboard import SHARES  # here, because it loads numpy, which most commands do without
+
     if not rows:
         return Text("Nothing has been measured yet: the last section of each notebook measures the system.")
     table = Table(box=box.SIMPLE_HEAD)
@@ -352,7 +354,7 @@ def scoreboard(rows: Mapping[str, Mapping[str, Any]]) -> RenderableType:
     for name in heads.split("|"):
         table.add_column(name, justify="left" if name == "module" else "right")
     for module_id, row in rows.items():
-        shares = [_share(row, key) for key in ("recall_at_5", "ndcg_at_10", "answered_correctly", "abstained_rightly")]
+        shares = [_share(row, key) for key in SHARES]
         numbers = [("p95_ms", ",.0f"), ("tokens_per_question", ",.0f"), ("usd_per_1000_questions", ".3f")]
         cells = ["–" if row.get(key) is None else format(row[key], how) for key, how in numbers]
         table.add_row(

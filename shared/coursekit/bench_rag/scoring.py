@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coursekit.bench_rag.records import Outcome, Workload
+from coursekit.corpus.baseline.measures import calculate
 from coursekit.corpus.baseline.resampling import mean_intervals
 
 MEASURES = ("nDCG@10", "recall@5")
-_DEPTH = 10  # no measure looks deeper
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,6 @@ def per_question(workload: Workload, rankings: Mapping[str, Sequence[str]]) -> d
         rankings: document numbers by question number, as the systems give them; a question without an entry found nothing.
     """
     metrics = {"nDCG@10": ir_measures.nDCG @ 10, "recall@5": ir_measures.R(rel=workload.relevant_from) @ 5}
-    names = {metric: name for name, metric in metrics.items()}
     numbers = {source.id: str(number) for number, source in enumerate(workload.sources)}
     qrels = {
         str(number): {
@@ -81,16 +80,10 @@ def per_question(workload: Workload, rankings: Mapping[str, Sequence[str]]) -> d
         }
         for number, judged in enumerate(workload.qrels[query.id].items() for query in workload.queries)
     }
-    # positions become scores without ties: trec_eval sorts by score, and breaks ties in its own way
-    run = {
-        query: {document: float(_DEPTH - place) for place, document in enumerate(ranked[:_DEPTH])}
-        for query, ranked in rankings.items()
-        if ranked
-    }
     values = {name: np.zeros(len(workload.queries)) for name in MEASURES}
-    if run:
-        for metric in ir_measures.iter_calc(list(names), {query: qrels[query] for query in run}, run):
-            values[names[metric.measure]][int(metric.query_id)] = metric.value
+    for name, found in calculate(metrics, qrels, rankings).items():
+        for query, value in found.items():
+            values[name][int(query)] = value
     return values
 
 

@@ -37,16 +37,31 @@ def per_question(
         Measure -> question id -> value in [0, 1].
     """
     ids = [question.id for question in questions if question.answerable]
-    values = {name: dict.fromkeys(ids, 0.0) for name in measures}
-    names = {MEASURES[name]: name for name in measures}
+    found = calculate(
+        {name: MEASURES[name] for name in measures}, corpus.qrels, {qid: rankings.get(qid, ()) for qid in ids}
+    )
+    return {name: dict.fromkeys(ids, 0.0) | values for name, values in found.items()}
+
+
+def calculate(
+    measures: Mapping[str, ir_measures.measures.Measure], qrels: Mapping[str, Mapping[str, int]], rankings: Rankings
+) -> dict[str, dict[str, float]]:
+    """Measure -> question id -> value in [0, 1], for the questions that found something.
+
+    Args:
+        measures: by the names that they get; none looks deeper than ten.
+        qrels: grades by question id and document id; has every question of `rankings`.
+        rankings: document ids, best first, by question id.
+    """
+    names = {measure: name for name, measure in measures.items()}
     # trec_eval sorts by score and breaks ties in its own way, so positions become scores without ties
     run = {
-        qid: {doc: float(_DEPTH - place) for place, doc in enumerate(rankings[qid][:_DEPTH])}
-        for qid in ids
-        if rankings.get(qid)
+        qid: {doc: float(_DEPTH - place) for place, doc in enumerate(ranked[:_DEPTH])}
+        for qid, ranked in rankings.items()
+        if ranked
     }
+    values: dict[str, dict[str, float]] = {name: {} for name in measures}
     if run:
-        qrels = {qid: corpus.qrels[qid] for qid in run}
-        for metric in ir_measures.iter_calc(list(names), qrels, run):
+        for metric in ir_measures.iter_calc(list(names), {qid: dict(qrels[qid]) for qid in run}, run):
             values[names[metric.measure]][metric.query_id] = float(metric.value)
     return values
