@@ -16,6 +16,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from pyflakes import checker
+from pyflakes.messages import UndefinedName
+
 from coursekit.errors import ExportError
 
 _POINTER = re.compile(r"^# ── cell (?P<key>\S+) of (?P<notebook>\S+) ──$", re.MULTILINE)
@@ -107,6 +110,15 @@ def put(blocks: list[Block], new: Block, order: list[str]) -> list[Block]:
     if order and all(block.key in order for block in result):
         result.sort(key=lambda block: order.index(block.key))
     return result
+
+
+def unresolved(blocks: Iterable[Block], block: Block) -> list[str]:
+    """Names that `block` uses and that neither the file made of `blocks` nor Python defines, sorted (pyflakes finds them)."""
+    body = [node for each in blocks for node in ast.parse(each.source).body]
+    found = checker.Checker(ast.Module(body=body, type_ignores=[])).messages
+    undefined = {str(message.message_args[0]) for message in found if isinstance(message, UndefinedName)}
+    used = {node.id for node in ast.walk(ast.parse(block.source)) if isinstance(node, ast.Name)}
+    return sorted(undefined & used)
 
 
 def prune(blocks: list[Block], cell_ids: set[str]) -> list[Block]:

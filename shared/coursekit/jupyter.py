@@ -7,17 +7,20 @@ learner's system needs is put into the environment, exactly as it will be in pro
 from __future__ import annotations
 
 import atexit
+import builtins
 import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from coursekit import exporting, manifest, notebooks, settings, workspace
 from coursekit.errors import CourseError, ExportError
+from coursekit.export_gate import ExportGate
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import ExecutionResult, InteractiveShell
@@ -80,6 +83,7 @@ def load(shell: InteractiveShell) -> None:
         if getattr(event, "__name__", "") == _after_cell.__name__:
             shell.events.unregister("post_run_cell", event)
     shell.events.register("post_run_cell", _after_cell)
+    ExportGate(lambda source, cell_id: _examine(source, cell_id, shell.user_ns)).install(shell)
     if where.mode != "grade":  # nobody looks at it there
         banner.show(_session, endpoint)
 
@@ -134,25 +138,55 @@ def _after_cell(result: ExecutionResult) -> None:
     session, info = _session, result.info
     if session is None or info is None or not result.success:
         return
+    target = notebooks.export_target(info.raw_cell)
+    cell_id = getattr(info, "cell_id", None)
     try:
-        target = notebooks.export_target(info.raw_cell)
-        cell_id = getattr(info, "cell_id", None)
         if target is not None:
             _export(session, target, exporting.make_block(info.raw_cell, cell_id))
         elif cell_id in session.exported_ids:
             _withdraw(session, cell_id)
-    except ExportError as error:
-        print(f"not exported: {error}")
     except OSError as error:
         print(f"not exported: {error}. Free some space or make the folder writable, then run the cell again.")
 
 
-def _export(session: Session, name: str, block: exporting.Block) -> None:
-    if name not in session.module.exports:
-        raise ExportError(f"{session.module.id} exports {', '.join(session.module.exports)}, not {name!r}.")
+def _examine(source: str, cell_id: str | None, namespace: Mapping[str, Any]) -> None:
+    """Can the cell become part of its module? Called before it runs.
+
+    Raises:
+        ExportError: it cannot, or it takes a name from the notebook that its file does not have.
+    """
+    target = notebooks.export_target(source)
+    if _session is None or target is None:
+        return
+    if target not in _session.module.exports:
+        raise ExportError(f"{_session.module.id} exports {', '.join(_session.module.exports)}, not {target!r}.")
+    block = exporting.make_block(source, cell_id)
+    for name in exporting.unresolved(_merged(_session, target, block), block):
+        if name in namespace or hasattr(builtins, name):  # the others may come from a cell below, or raise NameError
+            raise ExportError(
+                f"this cell uses `{name}`, which the notebook has and the file {_session.course.package}/{target} has not: "
+                f"imported from anywhere else, it would fail. {_remedy(name, namespace.get(name))}, and run it again."
+            )
+
+
+def _remedy(name: str, value: Any) -> str:
+    if isinstance(value, ModuleType):
+        return f"Add `import {value.__name__}{'' if value.__name__ == name else f' as {name}'}` to this cell"
+    home = getattr(value, "__module__", None)
+    if isinstance(home, str) and home not in ("__main__", "builtins") and hasattr(sys.modules.get(home), name):
+        return f"Add `from {home} import {name}` to this cell"
+    return f"Define `{name}` in this cell, or begin the cell that defines it with the same `#| export` line"
+
+
+def _merged(session: Session, name: str, block: exporting.Block) -> list[exporting.Block]:
+    """The file's blocks, with this one in its place."""
     path = workspace.package_dir(session.where, session.course.package) / name
-    blocks = exporting.read_blocks(path)
-    exporting.write(path, exporting.put(blocks, block, _cell_order(session)), session.pointer)
+    return exporting.put(exporting.read_blocks(path), block, _cell_order(session))
+
+
+def _export(session: Session, name: str, block: exporting.Block) -> None:
+    path = workspace.package_dir(session.where, session.course.package) / name
+    exporting.write(path, _merged(session, name, block), session.pointer)
     session.exported_ids.add(block.key)
     sys.modules.pop(f"{session.course.package}.{name.removesuffix('.py').replace('/', '.')}", None)
     print(f"→ {session.course.package}/{name}")

@@ -109,15 +109,32 @@ def test_cells_deleted_from_the_notebook_disappear_when_it_is_opened_again(
         ("#| export\nA = 1", "names no file"),
         ("#| export other.py\nA = 1", "a1_first exports adding.py, not 'other.py'"),
         ("#| export adding.py\nprint(1)", "would run on every import"),
+        ("#| export adding.py\n%matplotlib inline", "not plain Python"),
+        ("#| export adding.py\ndef area(r):\n    return math.pi * r", "Add `import math` to this cell"),
+        ("#| export adding.py\ndef area(r):\n    return m.pi * r", "Add `import math as m` to this cell"),
+        ("#| export adding.py\ndef read(text: str) -> Path: ...", "Add `from pathlib import Path` to this cell"),
+        ("#| export adding.py\ndef area(r):\n    return twice(r)", "begin the cell that defines it with the same"),
+        ("#| export adding.py\ndef area(r):\n    display(r)", "uses `display`"),
     ],
 )
-def test_a_cell_that_cannot_be_exported_says_why_and_keeps_running(
+def test_a_cell_that_cannot_be_exported_says_why_and_does_not_run(
     source: str, words: str, root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert Notebook("a1_first").run(source, "c1").success
-    out, err = capsys.readouterr()
+    notebook = Notebook("a1_first")
+    notebook.run("import math\nimport math as m\nfrom pathlib import Path\ndef twice(x):\n    return 2 * x")
+    assert not notebook.run(source, "c1").success
+    out, _ = capsys.readouterr()
     assert "not exported" in out and words in out
-    assert err == ""
+    assert not _file(root).exists()
+    assert notebook.run("%timeit -n1 -r1 1 + 1").success
+
+
+def test_a_name_of_the_same_file_or_of_a_cell_below_may_be_used(root: Path) -> None:
+    notebook = Notebook("a1_first")
+    assert notebook.run("#| export adding.py\nimport math\nRATE = 2", "c1").success
+    assert notebook.run("#| export adding.py\ndef area(r):\n    return math.pi * RATE * later(r)", "c2").success
+    assert notebook.run("#| export adding.py\ndef later(r):\n    return sum(x for x in [r] if (y := x))", "c3").success
+    assert notebook.run("#| export adding.py\ndef area(r):\n    return math.pi * RATE * later(r)", "c2").success
 
 
 def test_a_later_notebook_gets_the_learners_file_once_its_checks_passed_else_the_reference(root: Path) -> None:
