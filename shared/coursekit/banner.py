@@ -36,9 +36,11 @@ def _system(session: Session) -> str:
     files = workspace.resolve(session.where, session.course, session.module.id)
     before = {module.id for module in session.course.before(session.module.id)}
     earlier = [file for file in files.values() if file.module_id in before]
-    described = [f"{file.name} ({file.origin}: {file.reason})" for file in earlier]
-    described.append(f"{', '.join(session.module.exports)} (written in this notebook)")
-    return " · ".join(described)
+    groups: dict[str, list[str]] = {}
+    for file in earlier:
+        groups.setdefault(f"{file.origin}: {file.reason}", []).append(file.name)
+    groups["written in this notebook"] = list(session.module.exports)
+    return " · ".join(f"{', '.join(names)} ({whose})" for whose, names in groups.items())
 
 
 def show(session: Session, endpoint: Endpoint | None) -> None:

@@ -130,8 +130,10 @@ def guess_and_measurement(
             [g for _, g in guessed], [r for r, _ in guessed], marker="D", color=ORANGE, zorder=3, label="your guess"
         )
     widest = max([*measured, *(g for _, g in guessed)], default=1.0) or 1.0
-    for row, value in zip(rows, measured, strict=True):
-        axes.text(value + widest * 0.015, row, f"{value:.3g}", va="center", fontsize=8.5)
+    for row, (value, guess) in enumerate(zip(measured, guesses, strict=True)):
+        is_near = guess is not None and -0.02 < (guess - value) / widest < 0.09  # the mark would cover the number
+        right_of = value if guess is None or not is_near else max(value, guess + widest * 0.015)
+        axes.text(right_of + widest * 0.015, row, f"{value:.3g}", va="center", fontsize=8.5)
     axes.set_yticks(list(rows), list(labels))
     axes.invert_yaxis()
     axes.set_xlim(0, widest * 1.12)

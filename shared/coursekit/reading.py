@@ -37,16 +37,32 @@ class FoundChunk(Protocol):
 
 
 def failed_answer(
-    question: Question, retrieved: Sequence[FoundChunk], *, read: int, answer: str, diagnosis: str
+    question: Question,
+    retrieved: Sequence[FoundChunk],
+    *,
+    read: int,
+    answer: str,
+    diagnosis: str,
+    access: Mapping[str, Sequence[str]],
 ) -> Card:
-    """What should have been found and said, what was; ★ marks a chunk with evidence. The model saw the first `read`."""
+    """What should have been found and said, what was; ★ marks a chunk with evidence.
+
+    Args:
+        retrieved: what the search gave this asker, best first; the model saw the first `read`.
+        access: labels by document id, as stored.
+    """
     quotes = [" ".join(passage.quote.split()) for passage in question.passages]
+    evidence = [
+        f"{passage.document} ({', '.join(access.get(passage.document, ['not stored']))}): {quote}"
+        for passage, quote in zip(question.passages, quotes, strict=True)
+    ]
     places = []
     for place, chunk in enumerate(retrieved[: read + 2], start=1):
         is_gold = any(quote in " ".join(chunk.text.split()) for quote in quotes)
         places.append(f"{'★ ' * is_gold}{place}. {chunk.document_id}{' (not read)' * (place > read)}")
     facts = "; ".join(" or ".join(variants) for variants in question.key_facts) or "that there is no answer"
-    fields = {"must state": facts, "evidence": quotes, "retrieved": places, "answer": answer}
+    asker = ", ".join(question.asked_by)
+    fields = {"must state": facts, "asked by": asker, "evidence": evidence, "retrieved": places, "answer": answer}
     return Card(f"{question.id} · {question.category} · {question.text}", fields, {"diagnosis": diagnosis})
 
 

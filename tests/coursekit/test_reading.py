@@ -29,6 +29,12 @@ def test_a_failed_answer_marks_the_evidence_and_what_was_not_read() -> None:
         SimpleNamespace(document_id="other", text="x"),
         SimpleNamespace(document_id="right", text=question.passage.quote),
     ]
-    card = reading.failed_answer(question, chunks, read=1, answer="no", diagnosis="bad rank")
+    card = reading.failed_answer(question, chunks, read=1, answer="no", diagnosis="bad rank", access={"x": ["all"]})
     assert card.fields["retrieved"] == ["1. other", "★ 2. right (not read)"]
     assert card.hidden == {"diagnosis": "bad rank"}
+    assert card.fields["evidence"][0].startswith(f"{question.passage.document} (not stored): ")
+    labelled = reading.failed_answer(
+        question, chunks, read=1, answer="no", diagnosis="bad rank", access={question.passage.document: ["a", "b"]}
+    )
+    assert labelled.fields["evidence"][0].startswith(f"{question.passage.document} (a, b): ")
+    assert labelled.fields["asked by"] == ", ".join(question.asked_by)
