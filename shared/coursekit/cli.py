@@ -103,6 +103,10 @@ def _chosen(course: manifest.Manifest, names: list[str] | None) -> list[manifest
 
 @app.command(rich_help_panel=STUDY)
 def lab(
+    module: Annotated[
+        str | None,
+        typer.Argument(help="The module to open (m03). Default: the first one not all of whose checks passed."),
+    ] = None,
     ip: Annotated[
         str, typer.Option(help="The address to listen on; 0.0.0.0 lets other machines in (a container needs it).")
     ] = "127.0.0.1",
@@ -111,12 +115,13 @@ def lab(
 ) -> None:
     """Open JupyterLab on your copies of the notebooks, with everything running.
 
-    Example:  course lab --port 9000 --no-browser
+    Example:  course lab   |   course lab m03   |   course lab --port 9000 --no-browser
     """
     from coursekit import lab as lab_module
 
     where, course = _course()
-    sys.exit(lab_module.start(where, course, ip=ip, port=port, browser=browser, say=print))
+    opened = course.module(module) if module else lab_module.next_module(where, course)
+    sys.exit(lab_module.start(where, course, opened, ip=ip, port=port, browser=browser, say=print))
 
 
 @app.command(rich_help_panel=STUDY)

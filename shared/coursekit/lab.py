@@ -17,9 +17,17 @@ from coursekit import manifest, settings, workspace
 from coursekit.errors import CourseError
 
 
-def command(where: settings.Settings, course: manifest.Manifest, *, ip: str, port: int, browser: bool) -> list[str]:
-    """The command line that starts JupyterLab on the learner's copy of the first notebook."""
-    opening = f"/lab/tree/{where.workspace_dir.name}/{course.modules[0].id}/{course.modules[0].id}.ipynb"
+def next_module(where: settings.Settings, course: manifest.Manifest) -> manifest.Module:
+    """The first module with a check that has not passed; the last one when all have."""
+    for module in course.modules:
+        if set(workspace.check_states(where, course, module).values()) != {"passed"}:
+            return module
+    return course.modules[-1]
+
+
+def command(where: settings.Settings, module: manifest.Module, *, ip: str, port: int, browser: bool) -> list[str]:
+    """The command line that starts JupyterLab on the learner's copy of one notebook."""
+    opening = f"/lab/tree/{where.workspace_dir.name}/{module.id}/{module.id}.ipynb"
     arguments = [
         sys.executable, "-m", "jupyterlab",
         f"--ServerApp.root_dir={where.root}",
@@ -44,6 +52,7 @@ def environment() -> dict[str, str]:
 def start(
     where: settings.Settings,
     course: manifest.Manifest,
+    module: manifest.Module,
     *,
     ip: str,
     port: int,
@@ -53,6 +62,7 @@ def start(
     """Run JupyterLab until it ends; returns its exit code.
 
     Args:
+        module: whose notebook is opened.
         ip: the address to listen on; anything but loopback lets others reach JupyterLab (its token still guards it).
         port: the port to listen on; JupyterLab takes the next free one when it is taken.
         browser: open a browser window.
@@ -71,7 +81,7 @@ def start(
         database.server_url()
         database.drop_leftovers()
     try:
-        arguments = command(where, course, ip=ip, port=port, browser=browser)
+        arguments = command(where, module, ip=ip, port=port, browser=browser)
         process = subprocess.Popen(arguments, cwd=where.root, env=environment())
     except OSError as error:
         raise CourseError(f"JupyterLab cannot be started: {error}. Delete .venv and run ./course lab again.") from error

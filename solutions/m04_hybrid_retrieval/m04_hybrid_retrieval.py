@@ -20,7 +20,7 @@
 #
 # Vectors find what is meant, keywords find what is written. You build the second from its formula to a table in Postgres, join both in one SQL statement, and keep only what your own questions pay for.
 #
-# *About 110 minutes, five exercises, 46 points. You write `keyword.py` and `retrieval.py`.*
+# *About 140 minutes, five exercises, 46 points. You write `keyword.py` and `retrieval.py`.*
 
 # %% tags=["parameters"]
 MODULE = "m04_hybrid_retrieval"
@@ -499,6 +499,13 @@ with Check("m04-bm25-basic") as check:
         problem="wrong scores",
         why="a score is the sum over the query's terms; unknown terms add nothing",
         hint="which documents does each term touch?",
+    )
+    check.call(scores_of, [["a", "b"], ["b", "b"]], ["a", "a"]).equals(
+        [1.386294, 0.0],
+        tolerance=1e-5,
+        problem="wrong scores",
+        why="a term said twice counts twice",
+        hint="walk over the query as it is, repeats included",
     )
     ### BEGIN HIDDEN TESTS
     with check.hidden():
@@ -1267,14 +1274,14 @@ swept = {
 figure, axes = plt.subplots(figsize=(7.2, 3.6))
 for name, values in swept.items():
     axes.plot(weights, values, marker="o", linestyle="--" if "returned" in name else "-", label=name)
-for kind, colour in (("strong", plots.BLUE), ("weak", plots.GREEN)):
-    axes.axhline(rrf[kind].mean(), color=colour, linestyle=":", linewidth=1, label=f"RRF, {kind}")
+for kind, colour, dashes in (("strong", plots.BLUE, ":"), ("weak", plots.GREEN, "-.")):
+    axes.axhline(rrf[kind].mean(), color=colour, linestyle=dashes, linewidth=1.2, label=f"RRF, {kind}")
 axes.set(
     xlabel="weight of the vectors (0: keywords alone)",
     ylabel="recall@5, dev questions",
     title="A vote, and a weighted vote",
 )
-axes.legend(fontsize=8, loc="lower left")
+axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
 plt.show()
 best_weight = weights[int(np.argmax(swept["strong, completed"]))]
 hybrid = recalls(lambda n: weighted(vector_scores, n, 0.4))
@@ -1299,9 +1306,9 @@ CANDIDATES = 50  # frozen in m04: so many by keywords and so many by vectors are
 # In Python the hybrid is three calls and eleven round trips, and completing scores would need more. All data lie in one database, so let it do everything.
 #
 # ### Exercise 5 · `m04-retrieve` · the hybrid query
-# *30 minutes · difficulty 3 of 3 · 12 points.* **Why production cares:** this is the function that every later module calls. What it cannot find, no prompt repairs; what it must not find, no prompt hides.
+# *60 minutes · difficulty 3 of 3 · 12 points.* **Why production cares:** this is the function that every later module calls. What it cannot find, no prompt repairs; what it must not find, no prompt hides.
 #
-# **Contract.** Candidates: the best `candidates` by BM25 and by cosine. Each is scored by both, and fused as `fuse_weighted` does. Labels and metadata bind in *both* branches before ranking. Vectors: exact for small readers, the graph with iterative scan for large ones, as in module 3. A chunk that one index lacks counts 0 there. Errors as the docstring says.
+# **Contract.** Candidates: the best `candidates` by BM25 and by cosine. Each is scored by both, and fused as `fuse_weighted` does. Labels and metadata bind in *both* branches before ranking. Vectors: exact for small readers, the graph with iterative scan for large ones, as in module 3. A chunk that one index lacks counts 0 there. Errors as the docstring says. A model's index table (`index_table(model)`) has the columns `chunk_id`, `content_hash`, `access` and `embedding`; `audiences` has the number of `chunks` for each set of labels.
 #
 # **By hand.** BM25 8 and 4, cosines 0.3 and 0.6, weight 0.4: 0.6 · 1 + 0.4 · 0.5 = 0.8 against 0.6 · 0.5 + 0.4 · 1 = 0.7.
 #
@@ -1468,6 +1475,13 @@ with Check("m04-retrieve-basic") as check:
             tolerance=1e-5,
             why="without a matching word the vectors decide alone",
             hint="what is the best of no scores?",
+        )
+        check.call(found, "crane", [0, 1, 0], 2, candidates=2, vector_weight=0.5).equals(
+            by_hand("crane", [0, 1, 0], 0.5, ["crane stuck", "crane crane fault", "cargo"])[:2],
+            tolerance=1e-5,
+            problem="wrong hits or scores",
+            why="two by keywords and two by vectors are scored by both, one of them is the same; the others are out",
+            hint="limit each side before you score, then take each side's best score among the candidates",
         )
         ### BEGIN HIDDEN TESTS
         with check.hidden():

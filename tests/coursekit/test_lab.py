@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from coursekit import lab as lab_module
+from coursekit import manifest, settings, workspace
 from tests import notebook_files
 from tests.conftest import ROOT
 
@@ -52,6 +54,21 @@ def _get(url: str, seconds: float = 60) -> str:
             if time.monotonic() > end:
                 raise
             time.sleep(0.3)
+
+
+def test_lab_opens_the_named_module_else_the_first_unfinished_one(
+    small_course: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = small_course()
+    for number, cells in (("a1_first", notebook_files.first_module()), ("a2_second", notebook_files.second_module())):
+        notebook_files.write(root / "solutions" / number / f"{number}.ipynb", cells)
+    where, course = settings.load(), manifest.load(root)
+    arguments = lab_module.command(where, course.module("a2"), ip="127.0.0.1", port=8888, browser=False)
+    assert "--LabApp.default_url=/lab/tree/workspace/a2_second/a2_second.ipynb" in arguments
+    assert lab_module.next_module(where, course).id == "a1_first"
+    states = {"a1_first": "passed", "a2_second": "stale"}
+    monkeypatch.setattr(workspace, "check_states", lambda where, course, module: {"a-check": states[module.id]})
+    assert lab_module.next_module(where, course).id == "a2_second"
 
 
 def test_lab_serves_the_copies_the_formgrader_and_the_validate_extension(lab: tuple[Path, str]) -> None:
