@@ -269,8 +269,12 @@ axes = plots.guess_and_measurement(
 window = models.role("embedding").context_window
 billed = pd.Series({document.id: embed([document.text], config)[1] for document in library.documents}).sort_values()
 tokens = pd.DataFrame({"inside the window": billed.clip(upper=window), "beyond it": (billed - window).clip(lower=0)})
-axes = tokens.plot.barh(stacked=True, figsize=(7.2, 5.2), color=[plots.BLUE, plots.ORANGE], width=0.75, fontsize=7.5)
-axes.set(xlabel="tokens, as billed", title=f"What the index knows of each document (window: {window} tokens)")
+plt.stackplot(
+    range(1, len(tokens) + 1), tokens.T.to_numpy(), labels=tokens.columns, colors=[plots.BLUE, plots.ORANGE], step="mid"
+)
+plt.gca().set(xlabel="documents, shortest first", ylabel="tokens, as billed", xlim=(1, len(tokens)))
+plt.title(f"What the index knows of each document (window: {window} tokens)")
+plt.legend(loc="upper left", fontsize=8.5)
 plt.show()
 say(
     f"**{(billed > window).sum()} of {len(billed)} documents** are longer than the embedding model's window; about",
