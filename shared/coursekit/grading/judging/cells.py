@@ -104,6 +104,7 @@ class _Shell(InteractiveShell):
     displayhook_class = Type(_Hook)
     display_pub_class = Type(_Publisher)
     keep_error: Callable[[dict[str, Any]], None]
+    examines_exports: bool  # read by coursekit.jupyter
 
     def showtraceback(self, *args: Any, **kwargs: Any) -> None:
         self.showsyntaxerror()
@@ -118,14 +119,20 @@ class _Shell(InteractiveShell):
 
 
 class Runner:
-    """Runs cells in one shell. `output_kb` bounds what one cell may show."""
+    """Runs cells in one shell.
 
-    def __init__(self, output_kb: int) -> None:
+    Args:
+        output_kb: bounds what one cell may show.
+        examines_exports: refuse `#| export` cells that could not become a module; not where only some of them run.
+    """
+
+    def __init__(self, output_kb: int, *, examines_exports: bool) -> None:
         config = Config()
         config.HistoryManager.enabled = False
         config.InteractiveShell.colors = "nocolor"
         config.InteractiveShell.cache_size = 0
         self.shell = _Shell.instance(config=config)
+        self.shell.examines_exports = examines_exports
         self._output_kb = output_kb
         self.namespace: dict[str, Any] = self.shell.user_ns
 

@@ -92,7 +92,7 @@ class Judge:
         self._done: list[int] = []
         self._broken: dict[str, str] = {}
         self._until = time.monotonic() + self._limits["notebook_seconds"]
-        self._runner = Runner(self._limits["output_kb"])
+        self._runner = Runner(self._limits["output_kb"], examines_exports=False)  # learners' cells run elsewhere
         self._setting = self._prepare()
 
     def _prepare(self) -> Setting:

@@ -23,7 +23,7 @@ def main(args: dict[str, Any], files: list[int]) -> int:
     sock = socket.socket(fileno=files[0])
     sock.set_inheritable(False)
     sys.path[:] = [path for path in sys.path if path not in ("", os.getcwd())]
-    runner = Runner(args["output_kb"])
+    runner = Runner(args["output_kb"], examines_exports=True)
     peer = Peer(sock, runner.namespace, trusts_other=True, keeps_own_classes=True)
     peer.control = _Control(runner, peer)
     peer.serve_main()
