@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from simllm.catalogue import Skill
@@ -99,6 +99,8 @@ class Filler:
             return None
         if kind == "object":
             children = schema.get("properties", {})
+            if not reply.supported and any(_may_be_silent(key, child) for key, child in children.items()):
+                reply = replace(reply, labels=())  # an answer that is null has no sources
             return {key: self.fill(key, child, reply) for key, child in children.items()}
         if kind == "array":
             return self._list(name, hint, schema, reply)
@@ -136,7 +138,7 @@ class Filler:
         plain = schema_types(items) == ("string",) and "enum" not in items
         sourced = bool((set(terms(name)) or hint) & SOURCES)
         numbers = [self._number_of(label) for label in reply.labels] if _is_citation(name) else []
-        if plain and sourced:
+        if plain and sourced or _is_citation(name) and not reply.labels and not fewest:
             values: list[Any] = list(reply.labels)
         elif numbers and schema_types(items) in (("integer",), ("number",)) and "enum" not in items:
             values = [number for number in numbers if within(number, items)] or [bounded(numbers[0], items, whole=True)]
@@ -192,6 +194,11 @@ class Filler:
             return texts[overlap.index(max(overlap))]
         vectors = self.embedder.embed([about, *(text.replace("_", " ") for text in texts)])
         return texts[int((vectors[1:] @ vectors[0]).argmax())]
+
+
+def _may_be_silent(name: str, schema: Mapping[str, Any]) -> bool:
+    """Whether a field holds the answer, or null."""
+    return "null" in schema_types(schema) and bool(set(terms(name)) & _ANSWER)
 
 
 def _is_citation(name: str) -> bool:

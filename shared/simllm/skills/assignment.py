@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from simllm.skills.affinity import Affinity
+from simllm.skills.bearing import bearing
+from simllm.skills.currency_pair import take_currencies
 from simllm.skills.evidence import Evidence
 from simllm.skills.field_words import PERSON_WORDS
 from simllm.skills.fields import Field
@@ -29,7 +31,9 @@ NEEDED = 0.3  # what filling a required field is worth in itself
 BARELY = 0.06  # by which a mention may miss its bar for a required field, when the whole is better for it
 BEAM = 24
 CHOICES = 7  # mentions looked at per field
+TOLD = 0.2  # for all that is to be said, against a phrase inside it
 IN_ORDER = 0.03  # for two fields of a kind whose mentions stand in the schema's order
+_TIMED = ("date", "time", "date-time", "month")
 _GREETING = frozenset(["hello", "hi", "dear", "mr", "mrs", "ms", "miss"])
 _NOUNS = frozenset(map(stem, ["number", "name", "code", "id", "date", "time", "value", "none", "nothing"]))
 _ADVERBS = frozenset(
@@ -64,6 +68,8 @@ class _State:
 
 def fill_scalars(targets: Sequence[Field], evidence: Evidence, made: Filling, *, eager: bool) -> None:
     """Fill fields of type string, number and integer; `made` tells what is taken already and receives the result."""
+    take_currencies(targets, evidence, made)
+    targets = [t for t in targets if t.path not in made.values]
     pairs = _pairs(targets, evidence, made, eager)
     _take_units(pairs, made)
     for pair in _best([t for t in targets if t.path not in made.values], pairs, made):
@@ -80,6 +86,11 @@ def _put(pair: Pair, made: Filling) -> None:
 
 def _pairs(targets: Sequence[Field], evidence: Evidence, made: Filling, eager: bool) -> list[Pair]:
     mentions = [m for m in evidence.mentions if not made.used(m) or m.kind in ("number", "when")]
+    if not any(
+        target.wants in _TIMED for target in targets
+    ):  # nothing takes the time that was said: it stays in the words
+        longest = {m.start: m.end for m in sorted(mentions, key=lambda m: m.end) if m.kind == "said"}
+        mentions = [m for m in mentions if m.kind != "said" or m.end == longest[m.start]]
     generic = frozenset(word for target in targets for word in target.stems | target.parents | target.topic)
     kin = evidence.kinship([m.text for m in mentions], [t.label for t in targets])
     affinity = Affinity(targets, evidence)
@@ -99,6 +110,7 @@ def _pairs(targets: Sequence[Field], evidence: Evidence, made: Filling, eager: b
             score = (
                 base
                 + _manner(target, mention, eager)
+                + bearing(target, mention, targets)
                 + affinity.score(target, mention)
                 + (0.1 if target.kind != "string" else 0.55 if eager else 0.35) * kinship
                 - 0.08 * mention.start / (len(evidence.text) + 1) * (mention.kind in ("phrase", "name"))
@@ -118,7 +130,8 @@ def _only_names(target: Field, mention: Mention, generic: frozenset[str]) -> boo
 
 def _manner(target: Field, mention: Mention, eager: bool) -> float:
     """Adjustments for names and phrases: length, salutations, signatures."""
-    score = 0.0
+    told = mention.kind == "said" and target.wants == "text" and not mention.text.lower().startswith(("about ", "on "))
+    score = TOLD if told else 0.0
     if eager and mention.kind in ("phrase", "name"):
         blanks = mention.text.count(" ")
         score += 0.03 * min(3, blanks) - 0.1 * max(0, blanks - 3)

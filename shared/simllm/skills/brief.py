@@ -44,6 +44,14 @@ _CLOSING = re.compile(
     r"what (?:is the|label|category|class)\b|(?:your )?(?:verdict|label|summary)\b|use (?:one|exactly|only)\b|do not\b|don['’]t\b|no explanation|one word\b|remember\b)",
     re.I,
 )
+_TWO = re.compile(r"\b(?:A (?:or|and|vs\.?) B|A/B)\b|\"A\"\s*(?:\||or|,|/)\s*\"B\"")
+_ONE_OF_TWO = re.compile(r"^[ \t]*\(?([AB])(?:[):.]|\):)[ \t]+(?=\S)", re.M)
+_ASKED_SO = re.compile(r"\s*[\"'“‘]?([^?]+\?)[\"'”’]?\s+(\S.{2,90})$", re.S)
+_FORM = re.compile(
+    r"\W*(?:(?:as|in) (?:an? )?(?:json|array|(?:numbered |bulleted? |plain )?list|separate lines)|(?:one|each)\b[^.\n]{0,20}\b(?:per|on its own|on a) |"
+    r"(?:on|in) separate lines|numbered\b|separated by|no (?:numbers|numbering|comments?|explanations?)\b|without\b)",
+    re.I,
+)
 _TURN = re.compile(
     r"^[ \t>*_-]*\[?(user|human|customer|client|visitor|learner|student|assistant|ai|bot|agent|system|model|support|q|a)\]?[ \t*_]*(?:\([^()\n]*\))?:[ \t*_]*",
     re.I | re.M,
@@ -132,6 +140,8 @@ def _split(text: str) -> tuple[list[Part], str]:
 
 def _labelled(text: str) -> tuple[list[Part], str]:
     text = _CUE.sub("\n", "\n" + text)
+    if _TWO.search(text) and len(set(_ONE_OF_TWO.findall(text))) == 2:  # "A: ..." and "B: ..." are the two answers
+        text = _ONE_OF_TWO.sub(r"Answer \1: ", text)
     marks = sorted([*_LABEL.finditer(text), *_HEADING.finditer(text)], key=lambda m: m.start())
     marks = [m for i, m in enumerate(marks) if i == 0 or m.start() >= marks[i - 1].end()]
     if not marks:
@@ -151,7 +161,10 @@ def _unnamed(text: str) -> tuple[str, str, str]:
     paragraphs = _paragraphs(text)
     if len(paragraphs) < 2:
         lead, mark, body = text.partition(":\n") if ":\n" in text else text.partition(": ")
-        return (lead, _bare(body), "") if mark and len(body.split()) > 3 else (text, "", "")
+        if not mark or len(body.split()) < 4:
+            return text, "", ""
+        body, order = _without_order(body)
+        return lead, _bare(body), order
     closing: list[str] = []
     while len(paragraphs) > 2 and _CLOSING.match(paragraphs[-1]):
         closing.insert(0, paragraphs.pop())
@@ -163,6 +176,14 @@ def _unnamed(text: str) -> tuple[str, str, str]:
     if _CLOSING.match(paragraphs[-1]) and not _CLOSING.match(paragraphs[0]) and len(paragraphs) == 2:
         return paragraphs[1], _bare(paragraphs[0]), ""
     return "\n\n".join(paragraphs[:start]), _bare("\n\n".join(paragraphs[start:])), "\n\n".join(closing)
+
+
+def _without_order(body: str) -> tuple[str, str]:
+    """A question, and what is said behind it about the form of the reply ("... ? One per line.")."""
+    found = _ASKED_SO.match(body)
+    if not found or "?" in found.group(2) or not (_FORM.match(found.group(2)) or _CLOSING.match(found.group(2))):
+        return body, ""
+    return found.group(1).strip(), found.group(2)
 
 
 def _paragraphs(text: str) -> list[str]:

@@ -54,6 +54,14 @@ _INLINE = re.compile(
 _SPLIT = re.compile(r"\s*(?:,\s*(?:or|and)\b|,|\||;|\bor\b|\band\b|/)\s*", re.I)
 _OTHER = re.compile(r"^(?:other|none|misc\w*|unknown|general|else|n/?a|out of scope|something else)\b", re.I)
 _OTHER_BELOW = 0.12
+_LABEL_PART = re.compile(r"\b(?:label|categor|class|option|topic|intent)")
+_FORM = re.compile(r"(?<=[.\n])\s*(?:only|just|reply|answer|return|respond|output|one|no)\b[^.\n]*\.?\s*$", re.I)
+_CHOICE = re.compile(
+    r"^\W*(?:is|are) (?:this|the|that|it)\b[^?.\n]{0,60}?\b(?:positive|negative|urgent|spam|formal|friendly|ham|neutral)(?:, \w+)* or (?:not )?\w+\b|"
+    r"\bdecide (?:whether|if) (?:the|this)\b[^.\n]{0,60}? is (?!(?:supported|correct|relevant|faithful|true|right)\b)[\w-]+ or [\w -]+[.:]?$",
+    re.I | re.M,
+)
+MOST_LABEL_WORDS = 60
 # fitted on the dev half of the classification exam, cross-validated over its label sets; they sum to 1
 WEIGHTS = {"named": 0.23, "meant": 0.35, "said": 0.28, "paired": 0.14}
 _PROTOTYPES = {
@@ -61,6 +69,9 @@ _PROTOTYPES = {
     "negative": "I hate it. Terrible, awful, disappointed, angry, a waste of money.",
     "neutral": "It arrived. It is okay, average, nothing special, a plain statement of fact.",
     "urgent": "Emergency, right now, everything is down, critical, immediately, cannot wait.",
+    "not urgent": "No hurry, it can wait, whenever you have time, just for information.",
+    "not spam": "See you at lunch, here are the notes of our meeting.",
+    "ham": "See you at lunch, here are the notes of our meeting.",
     "critical": "Emergency, total outage, everybody is affected, data loss, danger.",
     "high": "Serious problem, blocks many people, needs attention today.",
     "medium": "Annoying problem, there is a workaround, this week is fine.",
@@ -76,7 +87,7 @@ _PROTOTYPES = {
 def read_labels(brief: Brief, wanted: ReplyFormat) -> dict[str, str]:
     """Label -> description ("" when there is none), in the prompt's order; {} when none are given."""
     text = brief.instructions
-    named = [p.text for p in brief.parts if re.search(r"\b(?:label|categor|class|option|topic|intent)", p.name)]
+    named = [_FORM.sub("", p.text) for p in brief.parts if _LABEL_PART.search(p.name)]
     described = _listed("\n".join([*named, text]))
     enum = _enum(wanted.schema or {})
     if enum:
@@ -90,7 +101,7 @@ def read_labels(brief: Brief, wanted: ReplyFormat) -> dict[str, str]:
         )
         found = [[part.strip(" \"'`.[]()") for part in _SPLIT.split(" ".join(one.split()))] for one in inline]
         best = max(found, key=len, default=[])
-        labels = [label for label in best if label]
+        labels = [re.sub(r"^(?:into|as|either|whether)\s+", "", label) for label in best if label]
         if len(labels) > 1:
             return dict.fromkeys(labels, "")
     quoted = list(dict.fromkeys(_QUOTED.findall(text)))
@@ -128,12 +139,12 @@ def plan_classification(request: ChatRequest, tools: Toolbox) -> Plan | None:
     """The labels as candidates, best first; None when the request is for something else."""
     brief = read_brief(request.messages)
     skill = request.model.skill
-    if skill is None or not _TASK.search(brief.instructions):
+    if skill is None or not (
+        _TASK.search(brief.instructions) or names_labels(brief) or _CHOICE.search(brief.instructions)
+    ):
         return None
     labels = read_labels(brief, request.format)
-    text = "\n".join(
-        p.text for p in brief.parts if not re.search(r"\b(?:label|categor|class|option|topic|intent)", p.name)
-    )
+    text = "\n".join(p.text for p in brief.parts if not _LABEL_PART.search(p.name))
     if len(labels) < 2 or not text or brief.find("question", "quer") and brief.find("context", "document", "passage"):
         return None
     names, scores = list(labels), score_labels(text, labels, Reader(skill, tools.embedder))
@@ -144,6 +155,13 @@ def plan_classification(request: ChatRequest, tools: Toolbox) -> Plan | None:
         outcome = Outcome(names[i], float(min(1.0, max(0.0, 0.5 + scores[i]))), reason, sentences(text)[0], (names[i],))
         texts.append(write(outcome, request.format, brief.instructions))
     return Plan(weigh(texts, [float(scores[i]) for i in order], skill.sharpness), wander=0.0)
+
+
+def names_labels(brief: Brief) -> bool:
+    """Whether a part of the prompt is a short list of labels, and another one is the text to label."""
+    named = [_FORM.sub("", p.text) for p in brief.parts if _LABEL_PART.search(p.name)]
+    lists = [text for text in named if len(text.split()) <= MOST_LABEL_WORDS and _SPLIT.search(text.strip())]
+    return bool(lists) and any(p.text and not _LABEL_PART.search(p.name) for p in brief.parts)
 
 
 def score_labels(text: str, labels: Mapping[str, str], reader: Reader) -> list[float]:

@@ -88,7 +88,8 @@ class Case:
 def read_case(brief: Brief, wanted: ReplyFormat) -> Case | None:
     """What to judge; None when the request is not for a judge."""
     asked = brief.instructions
-    if not _TASK.search(asked) or not _CRITERION.search(asked) or _GENERATES.match(asked):
+    criterion = _CRITERION.search(asked) or _PREFERENCE.search(asked)
+    if not _TASK.search(asked) or not criterion or _GENERATES.match(asked):
         return None
     parts = [part for part in brief.parts if part.text]
     reference = _join(parts, r"reference|expected|gold|ground|correct|official|solution")

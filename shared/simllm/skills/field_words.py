@@ -53,6 +53,7 @@ MONEY_WORDS = word_set("""
 LEADS: tuple[tuple[frozenset[str], frozenset[str]], ...] = (
     (frozenset(["origin", "source", "from", "start", "sender", "departure", "begin", "starting"]), frozenset(["from", "between", "since", "starting"])),
     (frozenset(["destination", "target", "to", "end", "recipient", "receiver", "arrival", "until", "new"]), frozenset(["to", "into", "in", "until", "till", "through", "and"])),
+    (ADDRESSEES - {"from", "sender"}, frozenset(["tell", "let", "notify", "message", "text", "inform", "remind", "ask", "email", "ping", "write", "mail"])),
     (frozenset(["after", "since", "earliest"]), frozenset(["after", "from", "since"])),
     (frozenset(["before", "until", "latest", "deadline", "due"]), frozenset(["before", "by", "until"])),
     (frozenset(["author", "artist", "composer", "performer", "by", "director"]), frozenset(("by",))),

@@ -36,6 +36,11 @@ _QUESTION = re.compile(
 )
 _BE = re.compile(r"^\s*(is|are|was|were)\s+(.*)$", re.I | re.S)
 _QUANTITY = re.compile(r"^\s*(many|much|long|often|far|large|big|old|fast|high|soon)\b(.*)$", re.I | re.S)
+_DEGREE = re.compile(r"^\s*([a-z]+) (is|are|was|were) (\S.*)$", re.I | re.S)
+_OFFERED = re.compile(r",\s*(?:the |an? )?([^,?]{1,40}?) or (?:the |an? )?([^,?]{1,40})$", re.I)
+_HAPPENED = re.compile(
+    r"\b(?:\w{2,}ed|built|born|made|won|held|written|found|begun|sold|sent|lost|broken|sunk|known)$", re.I
+)
 _AUXILIARY = re.compile(
     r"^\s*(?:do|does|did|can|could|should|would|will|is|are|was|were)\s+(?:i |you |we |one )?(.*)$", re.I | re.S
 )
@@ -129,7 +134,7 @@ def _arithmetic(text: str) -> str | None:
 def _claims(word: str, rest: str, question: str) -> list[str]:
     """Statements that would answer the question, with made-up values; the question decides their order."""
     kind, opening = _shape(word, rest)
-    values = list(_VALUES[kind])
+    values = list(_VALUES.get(kind) or kind.split("|"))
     start = int.from_bytes(hashlib.sha256(question.lower().encode("utf-8", "surrogatepass")).digest()[:2], "big")
     values = values[start % len(values) :] + values[: start % len(values)]
     return [_sentence(opening.format(value=value)) for value in values]
@@ -141,6 +146,15 @@ def _shape(word: str, rest: str) -> tuple[str, str]:
     be, quantity, auxiliary = _BE.match(rest), _QUANTITY.match(rest), _AUXILIARY.match(rest)
     subject = be.group(2) if be else auxiliary.group(1) if auxiliary else rest
     verb = be.group(1).lower() if be else "is"
+    offered = _OFFERED.search(rest) if word in ("what", "which", "who") else None
+    if offered:  # "which is bigger, a or b": one of the two
+        return "|".join(part.strip() for part in offered.groups()), "{value}."
+    degree = _DEGREE.match(rest) if word == "how" and not quantity else None
+    if degree:
+        return (
+            f"fairly {degree.group(1)}|not very {degree.group(1)}",
+            f"{degree.group(3)} {degree.group(2).lower()} {{value}}.",
+        )
     if word == "how" and quantity:
         kind = {"long": "long", "soon": "long", "often": "often"}.get(quantity.group(1).lower(), "number")
         return kind, "It is {value}."
@@ -149,9 +163,11 @@ def _shape(word: str, rest: str) -> tuple[str, str]:
     if word in ("who", "whose"):
         return "person", f"{subject} {verb} handled by {{value}}." if be else "This is handled by {value}."
     if word == "when":
-        return "time", f"{subject} {verb} scheduled {{value}}." if be else "This happens {value}."
+        return "time", f"{subject} {verb} scheduled {{value}}." if be and not _HAPPENED.search(
+            subject
+        ) else "This happens {value}."
     if word == "where":
-        return "place", f"You can find {subject} {{value}}."
+        return "place", f"You can find {subject} {{value}}." if be else "You can find this {value}."
     if word == "why":
         return "reason", "This is because {value}."
     if word in ("what", "which"):
@@ -160,4 +176,5 @@ def _shape(word: str, rest: str) -> tuple[str, str]:
 
 
 def _sentence(text: str) -> str:
+    text = re.sub(r"\.\.$", ".", text)  # "at 9 a.m." ends a sentence by itself
     return text[:1].upper() + text[1:]

@@ -27,13 +27,25 @@ _UNSURE = re.compile(
 )
 _SAY = re.compile(
     r"\b(?:say|saying|answer|reply|respond|write|return|output|state)\b(?: only| just| exactly| with| that| literally|"
-    r" the (?:single )?(?:word|words|phrase|sentence|string|text))*\s*:?\s*"
-    r"(?:\"([^\"\n]{1,200})\"|“([^”\n]{1,200})”|`([^`\n]{1,200})`|'((?:[^'\n]|'(?=\w)){1,200})'|([A-Z][A-Z_]{2,40})\b)",
+    r" the (?:single |exact )?(?:word|words|phrase|sentence|string|text))*\s*:?\s*"
+    r"(?:\"([^\"\n]{1,200})\"|“([^”\n]{1,200})”|`([^`\n]{1,200})`|'((?:[^'\n]|'(?=\w)){1,200})'|"
+    r"(?-i:(?!(?:JSON|YAML|XML|HTML|CSV|ONLY|EXACTLY)\b)([A-Z][A-Z_]{2,40}(?:[ -][A-Z][A-Z_'’]+)*|[A-Z]{2}(?:[ -][A-Z][A-Z_'’]+)+))\b)",
     re.I,
 )
+_SAY_BARE = re.compile(
+    r"\b(?:say|answer|reply|respond|write|return|output|state)\b"
+    r"(?:(?: only| just| exactly| with| literally| the (?:single |exact )?(?:word|words|phrase|sentence|string|text))*"
+    r"(?:\s*:\s*| (?=(?-i:[A-Z])))|(?: with)?(?: the)? (?:exact|literal) (?:words?|phrase|sentence) )"
+    r"(?!\[|(?:in|with|as|by|json|yaml|xml|html|csv|only|exactly)\b)([^\s.!?;:\n][^.!?;:\n]{0,80})|"
+    r"\b(?:say|answer|reply|respond|write|return|output)(?: with)? (null|none|nothing found|n/a|unknown|unanswerable)\b",
+    re.I,
+)
+_SAID_UNTIL = re.compile(r"(?:,|\s(?:and|then|instead|without|rather)\b).*$", re.I | re.S)
+_CONDITION = re.compile(r"\b(?:if|when|unless|otherwise)\b", re.I)
+MOST_SAID = 10  # words of an abstention that stands without quotes
 _SAY_UNKNOWN = re.compile(
     r"\b(?:say|answer|reply|respond|state|admit|tell)\w*\b[^.\n]{0,40}\b(?:(?:you |it |that |i )*(?:do not|don't|don’t|cannot|can't) (?:know|answer|find)|"
-    r"(?:is |are )?(?:unknown|unsure|not (?:available|known|found)))|\babstain\b|\b(?:do not|don't|never) (?:guess|invent|make (?:things|it|anything|up)|fabricat\w+|speculate)",
+    r"(?:is |are )?(?:unknown|unsure|not (?:available|known|found)))|\bsay so\b|\babstain\b|\b(?:do not|don't|never) (?:guess|invent|make (?:things|it|anything|up)|fabricat\w+|speculate)",
     re.I,
 )
 _BRIEF = re.compile(
@@ -117,11 +129,29 @@ def _citation(text: str) -> str:
 
 
 def _abstention(text: str) -> str | None:
+    bare = ""
     for sentence in re.split(r"(?<=[.!?])\s+(?=[A-Z])|\n", text):
-        unsure = _UNSURE.search(sentence) or re.search(r"\b(?:if|when|unless|otherwise)\b", sentence, re.I)
-        quoted = _SAY.search(sentence)
-        if unsure and quoted:
-            phrase = next(group for group in quoted.groups() if group)
-            if quoted.group(5) is None or phrase.isupper():
-                return phrase.strip()
-    return DEFAULT_ABSTENTION if _SAY_UNKNOWN.search(text) else None
+        unsure = _UNSURE.search(sentence)
+        quoted = _SAY.search(sentence) if unsure or _CONDITION.search(sentence) else None
+        if quoted:
+            return next(group for group in quoted.groups() if group).strip()
+        if unsure and not bare:
+            bare = _said_bare(sentence, unsure.start())
+    return bare or (DEFAULT_ABSTENTION if _SAY_UNKNOWN.search(text) else None)
+
+
+def _said_bare(sentence: str, after: int) -> str:
+    """What an order without quotation marks says ("reply exactly: Cannot tell."); "" when it is no short phrase."""
+    found = next((m for m in _SAY_BARE.finditer(sentence) if m.start() > after or "therwise" in sentence), None)
+    if not found:
+        return ""
+    phrase = _SAID_UNTIL.sub("", found.group(1) or found.group(2)).strip()
+    if not 0 < len(phrase.split()) <= MOST_SAID:
+        return ""
+    whole = (
+        " " in phrase
+        and not phrase.isupper()
+        and sentence[found.end() : found.end() + 1] == "."
+        and found.group().endswith(phrase)
+    )
+    return f"{phrase}." if whole else phrase

@@ -23,7 +23,7 @@ _LABEL = re.compile(
     r"(?:^|[.;,!?\n|(]\s*|\s[-–—]\s+|\s(?=\w+=))(?P<label>[A-Za-z][\w /'’.-]{0,30}?)\s*(?P<mark>[:=])\s*"
     r"(?P<gap>(?:(?![.!?;]\s|\s\w+=)[^\n:=])*)\Z"
 )
-_LED = re.compile(r"\b(?:from|by|to|for|via)\s+$", re.I)
+_LED = re.compile(r"\b(?:from|by|to|for|via|tell|message|text|notify|ping|inform|e-?mail)\s+$", re.I)
 _SCORES = re.compile(r"(?<![\w:.,/-])(\d{1,3})\s?([-:–])\s?(\d{1,3})(?![\w:/]|[.,-]\d)")
 
 
@@ -43,7 +43,7 @@ def find_mentions(text: str, today: date | None = None) -> list[Mention]:
     counted = joined([m for m in amounts(text) if not m.inside(taken + coded)], text)
     found += [*counted, *_results(text, taken)]
     found += [m for m in names(text, taken + coded) if not any(c.start <= m.start and m.end <= c.end for c in codes)]
-    found += said(text)
+    found += said(text, whens)
     found += [m for m in phrases(text, frozenset(NUMBER_WORDS)) if not m.inside(taken)]
     found = [m for m in found if m.kind not in ("name", "phrase") or not _is_label(text, m.end) or _is_party(m, text)]
     found = [m for m in found if m.kind != "phrase" or not _is_unit(m, counted)]

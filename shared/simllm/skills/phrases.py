@@ -6,7 +6,7 @@ By form only; no list of anybody's names. Words that open a sentence ("Book", "P
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from simllm.skills.mention import Mention
 from simllm.skills.sentence_words import ARTICLES, BORDERS, EMPTY, PARTICLES, PREPOSITIONS, STARTERS
@@ -16,7 +16,10 @@ _NAME = re.compile(
     r"(?:(?:Dr|Mr|Mrs|Ms|Prof|St)\.\s)?[^\W\d_a-z](?:[\w'’&-]|\.(?=\w)|(?<=\b\w)\.)*(?:(?:[ ](?:of|the|de|la|van|von|der|du|del|da|&))*[ ](?:[^\W\d_a-z](?:[\w'’&-]|\.(?=\w)|(?<=\b\w)\.)*|\d{1,4}(?![\w:,.]*\d)))*"
 )
 _SAYING = re.compile(
-    r"\b(?:(?:saying|says|say|that says)(?: that)?|(?:tell|remind|inform|notify|let)\s+(?:\w+|[A-Z][\w.]+(?: [A-Z]\w+)*)\s+(?:that|to|know(?: that)?|about)|"
+    r"\b(?:"
+    r"(?:tell|text|message|ping|inform|notify|write|remind|e-?mail)\s+(?:(?-i:[A-Z][\w'’-]*(?: [A-Z][\w'’-]*){0,2})|him|her|them|(?:my|our|the)\s+\w+)"
+    r"(?:\s*[:,]|(?=\s+(?:the|an?|i|i['’]m|i['’]ll|we|we['’]re|we['’]ll|he|she|it|it['’]s|they|there|my|our|his|her|their|this|please|dinner|lunch|nobody|everybody|everything|nothing|all|no|not|yes|tomorrow|today)\b))|"
+    r"(?:saying|says|say|that says)(?: that)?|(?:tell|remind|inform|notify|let)\s+(?:\w+|[A-Z][\w.]+(?: [A-Z]\w+)*)\s+(?:that|to|know(?: that)?|about)|"
     r"search(?: the \w+| \w+)? for|(?:e-?mail|message|text|write|tell|inform|notify|note|mail|let)\w*\s(?:[^\n.;,]|\.(?=\S)){0,60}?\bthat|look(?:ing)? for|find(?: me)?|translate|(?:[A-Z][\w'’-]+ )(?:will|is to|must|should|shall|has to|needs to)|with the (?:text|message|note|title|subject|name))\s*:?\s+([^\n.;]+)",
     re.I,
 )
@@ -62,12 +65,26 @@ def names(text: str, taken: list[tuple[int, int]]) -> Iterator[Mention]:
                 yield mention
 
 
-def said(text: str) -> Iterator[Mention]:
-    """What somebody is to be told or reminded of: all that follows a verb of saying."""
+def said(text: str, whens: Sequence[Mention] = ()) -> Iterator[Mention]:
+    """What somebody is to be told or reminded of: all that follows a verb of saying, also without the time at its end."""
     for match in _SAYING.finditer(text):
         words = re.split(r"\s+(?:by|until|before)\s+(?=\d|[A-Z])", match.group(1))[0].strip(" .!?\"'“”")
         if words:
             yield Mention("said", words, match.start(1), match.start(1) + len(words))
+            undated = _cut_before(words, match.start(1), whens)
+            if undated != words and undated:
+                yield Mention("said", undated, match.start(1), match.start(1) + len(undated))
+
+
+def _cut_before(words: str, start: int, whens: Sequence[Mention]) -> str:
+    """The words up to the dates and times that they end with."""
+    for when in sorted(whens, key=lambda m: -m.start):
+        inside = start < when.start and when.end <= start + len(words)
+        if inside and not words[when.end - start :].strip(" .!?\"'"):
+            words = re.sub(
+                r"(?:\s+(?:on|at|by|for|from|in|until|before|the|every))*\s*$", "", words[: when.start - start]
+            )
+    return words.rstrip(" ,")
 
 
 def phrases(text: str, empty: frozenset[str]) -> Iterator[Mention]:

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from simllm.chat import Message
-from simllm.skills import layout
+from simllm.skills import background, layout
 from simllm.skills.instructions import Rules, read_rules
+from simllm.skills.json_passages import json_passages
 from simllm.skills.layout import Passage
 from simllm.skills.words import terms
 
@@ -71,7 +72,7 @@ def read_prompt(messages: Sequence[Message]) -> Prompt:
             found, _ = layout.tagged_passages(message.text)
             passages += found or ([Passage("", message.text)] if message.text.strip() else [])
             continue
-        own, found, rest = _split(message.text, background=message.role != "user")
+        own, found, rest = _split(message.text, apart=message.role != "user")
         passages += found
         if i == last:
             question = own
@@ -81,18 +82,27 @@ def read_prompt(messages: Sequence[Message]) -> Prompt:
                 told.append(Passage("", own))
         instructions.append(rest)
     text = "\n\n".join(part for part in instructions if part.strip())
+    if not passages and question.strip():
+        told_once = [p for m in messages if m.role in ("system", "developer") for p in background.stated(m.text)]
+        if background.speaks_of(told_once, question, text):
+            passages = told_once
     if not passages:  # what the user said in earlier turns is all there is to know
         about = set(terms(question))
         passages = [passage for passage in told if about & set(terms(passage.text))]
     return Prompt(question.strip(), earlier.strip(), tuple(layout.number(passages)), read_rules(text), text)
 
 
-def _split(text: str, *, background: bool) -> tuple[str, list[Passage], str]:
+def _split(text: str, *, apart: bool) -> tuple[str, list[Passage], str]:
     """One message as (question, passages, instructions)."""
     tagged = _QUESTION_TAG.findall(text)
     text = _QUESTION_TAG.sub("\n", text)
     passages, text = layout.tagged_passages(text)
-    if background:
+    asked = ""
+    if not passages:
+        passages, asked, text = json_passages(text)
+    if asked:
+        tagged = [*tagged, ("question", asked)]
+    if apart:
         found, text = _marked_passages(text)
         return "", passages + found, text
     question, *rest = (tagged[-1][1], text, "") if tagged else _around_question(text)

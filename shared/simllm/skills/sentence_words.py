@@ -29,7 +29,7 @@ STARTERS = word_set("""
     summarise compare estimate increase decrease lower raise dim lock unlock enable disable invite share
     upload download issue refund record note save has have was were any some all first second after before
     since until plan suggest recommend generate compose rename archive approve reject pause resume skip queue
-    subscribe customer invoice date total subject time name amount status as he she they you your his her
+    notify inform ping ask subscribe customer invoice date total subject time name amount status as he she they you your his her
     their both each
 """)
 ARTICLES = word_set("""

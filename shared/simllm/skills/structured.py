@@ -18,23 +18,16 @@ from simllm.chat import ChatRequest
 from simllm.embeddings import Embedder
 from simllm.messages import Message
 from simllm.schema import ReplyFormat
-from simllm.skills.answer_object import CONFIDENCE, SOURCES, SUPPORTED, Filler
+from simllm.skills.answer_object import Filler
 from simllm.skills.candidates import Candidate, Plan, weigh
 from simllm.skills.conforming import invented
 from simllm.skills.dates import find_today
 from simllm.skills.extraction import extract, wants_extraction
+from simllm.skills.json_wish import schema_from_prompt
 from simllm.skills.prompt import Prompt
-from simllm.skills.words import terms
 
 if TYPE_CHECKING:
     from simllm.skills import Toolbox
-
-_KEY = re.compile(r"[\"'`]([A-Za-z_][\w-]{0,40})[\"'`]\s*:")
-_KEY_LIST = re.compile(
-    r"\b(?:keys?|fields?|propert(?:y|ies))\b[^.:\n]*?[: ]\s*((?:[\"'`]?[a-z_][\w-]*[\"'`]?(?:,? and |, ?|$|[.\n]))+)",
-    re.I,
-)
-
 
 ANSWERING = frozenset(
     [
@@ -109,23 +102,3 @@ def objects(prompt: Prompt, wanted: ReplyFormat, skill: Skill, embedder: Embedde
         texts.append(json.dumps(filler.fill("", schema, reply), ensure_ascii=False))
         scores.append(score)
     return weigh(texts, scores, skill.sharpness)
-
-
-def schema_from_prompt(text: str) -> dict[str, Any]:
-    """An object with the keys that the prompt shows; {"answer": ...} when it shows none."""
-    keys = list(dict.fromkeys(_KEY.findall(text)))
-    if not keys:
-        listed = _KEY_LIST.search(text)
-        names = re.findall(r"[A-Za-z_][\w-]*", listed.group(1)) if listed else []
-        keys = [name for name in dict.fromkeys(names) if name != "and"]
-    return {"type": "object", "properties": {key: {"type": _usual_type(key)} for key in keys or ["answer"]}}
-
-
-def _usual_type(key: str) -> str:
-    names = set(terms(key))
-    plural = key.endswith("s") and bool(names & SOURCES)
-    if plural:
-        return "array"
-    if names & CONFIDENCE:
-        return "number"
-    return "boolean" if names & SUPPORTED else "string"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from simllm.chat import ChatRequest
 from simllm.skills.brief import read_brief
 from simllm.skills.candidates import Plan
-from simllm.skills.classification import plan_classification
+from simllm.skills.classification import names_labels, plan_classification
 from simllm.skills.expansion import plan_expansion
 from simllm.skills.judging import plan_judging
 from simllm.skills.prompt import Prompt
@@ -34,7 +34,10 @@ def may_be_task(request: ChatRequest, prompt: Prompt) -> bool:
     """Whether the request could name a task: it offers no tools, asks for no answer, and its instructions are no document."""
     if request.callable_tools or any(message.role == "tool" for message in request.messages):
         return False
-    instructions = read_brief(request.messages).instructions
+    brief = read_brief(request.messages)
+    instructions = brief.instructions
+    if not instructions:
+        return names_labels(brief)  # a list of labels and a text need no words around them
     return 0 < len(instructions.split()) <= LONGEST_INSTRUCTIONS and not _ANSWERS.search(instructions)
 
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from simllm.skills.arguments import fill
 from simllm.skills.evidence import Evidence
+from simllm.skills.field_words import ADDRESSEES, PERSON_WORDS
 from simllm.skills.fields import Field, leaves, split_name
 from simllm.skills.filling import Filling
 from simllm.skills.mention import Mention
@@ -37,6 +38,11 @@ CALLED_FROM = 0.19  # score under which no tool fits
 
 ACTING_COST = 0.08  # of a tool that changes something, when the need only asks
 _ASKS = re.compile(r"\W*(?:what|when|which|where|who|how|is|are|was|were|does|do|did|has|have)\b", re.I)
+TOLD_GAIN = 0.2  # of a tool that takes the addressee and the words, when the need is to tell somebody something
+_TELLS = re.compile(
+    r"\W*(?:please |now |also |then |(?:could|can|would) you (?:please )?)*(?:tell|let|inform|notify|text|message|ping|write|remind|e-?mail)\s+(?!me\b|us\b|an?\b)",
+    re.I,
+)
 GENERAL_COST = 0.24  # of a question about the world that names nothing
 _GENERAL = re.compile(
     r"\W*(?:(?:could|can|would) you (?:please )?)?(?:why|do|does|did|who (?:invented|wrote|was|is)|what (?:is|are|does|makes)\b|what's (?:a|an|the (?:difference|best))|how (?:do|does|can) (?:i|you|one|we)|explain|write|thanks|thank)\b",
@@ -74,14 +80,17 @@ def rank(
     meaning = meanings(tools, evidence) if semantic > 0 else np.zeros(len(tools))
     asks = _ASKS.match(evidence.text) is not None and evidence.text.rstrip().endswith("?")
     general = _GENERAL.match(evidence.text) is not None and not particular(evidence)
+    tells = _TELLS.match(evidence.text) is not None
     ranked = []
     for i, tool in enumerate(tools):
         filling = read_arguments(tool, evidence)
         relevance = semantic * float(meaning[i]) + (1 - semantic) * overlap[i]
         if general:
             relevance -= GENERAL_COST
-        elif searches(tool):
+        elif searches(tool) and not tells:
             relevance += SEARCH_GAIN
+        elif tells and _delivers(filling):
+            relevance += TOLD_GAIN
         if asks and not reads(tool):
             relevance -= ACTING_COST
         score = (
@@ -93,6 +102,13 @@ def rank(
         )
         ranked.append(Ranked(tool, score, filling, relevance))
     return sorted(ranked, key=lambda r: -r.score)
+
+
+def _delivers(filling: Filling) -> bool:
+    """Whether the arguments are what somebody is told."""
+    return any(m.kind in ("said", "quoted") for m in filling.mentions.values()) and any(
+        set(split_name(path[-1])) & (ADDRESSEES | PERSON_WORDS) for path in filling.mentions
+    )
 
 
 def _shortlist(tools: Sequence[Tool], overlap: list[float], evidence: Evidence) -> tuple[Sequence[Tool], list[float]]:
