@@ -9,7 +9,8 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from simllm import __version__
@@ -105,6 +106,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _serve(args: argparse.Namespace) -> int:
     from simllm.server import SimServer
 
+    stop = threading.Event()
     try:
         server = SimServer(
             args.port,
@@ -123,16 +125,14 @@ def _serve(args: argparse.Namespace) -> int:
             )
             if args.admin_key is None:
                 print("simllm: warning: its /sim routes are open to them; set --admin-key", file=sys.stderr)
-        server.start()
+        with _stopping(stop):  # before it listens: whoever has reached the server may end it
+            server.start()
     except (FileExistsError, NotADirectoryError, PermissionError) as error:
         print(f"simllm: --cache must be a folder that can be written ({error}); give another path", file=sys.stderr)
         return 1
     except (SimError, OSError, ValueError) as error:
         print(f"simllm: {error}", file=sys.stderr)
         return 1
-    stop = threading.Event()
-    for name in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(name, lambda *_: stop.set())
     to_stderr = logging.StreamHandler()
     to_stderr.setFormatter(logging.Formatter("simllm: %(message)s"))
     logging.getLogger("simllm").addHandler(to_stderr)
@@ -145,6 +145,18 @@ def _serve(args: argparse.Namespace) -> int:
     finally:
         server.stop()
     return 0
+
+
+@contextmanager
+def _stopping(stop: threading.Event) -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM set the event from here on; as before where the block fails."""
+    before = {name: signal.signal(name, lambda *_: stop.set()) for name in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    except BaseException:
+        for name, handler in before.items():
+            signal.signal(name, handler)
+        raise
 
 
 def _is_loopback(host: str) -> bool:

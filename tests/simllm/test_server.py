@@ -287,3 +287,17 @@ def test_ctrl_c_before_the_server_is_there_prints_nothing() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
+
+
+def test_the_command_ends_well_as_soon_as_it_listens(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[bool] = []
+
+    def start(self: SimServer) -> None:
+        seen.append(signal.getsignal(signal.SIGTERM) is not before)
+        raise OSError("no port")
+
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(SimServer, "start", start)
+    assert main(["serve", "--port", "0"]) == 1
+    assert seen == [True]
+    assert signal.getsignal(signal.SIGTERM) is before  # it never ran
