@@ -1277,7 +1277,7 @@ kb = frame.groupby("kind")["kB"].last()
 right.barh(kb.index, kb, color=plots.ORANGE)
 right.plot([guess_smaller * kb["HNSW"]], [1], "kd", label="your guess")
 right.set(xlabel="index size, kB per vector", title="Keeping")
-right.legend(fontsize=8)
+right.legend(fontsize=8, loc="lower right", bbox_to_anchor=(1, 1))
 plt.show()
 
 # %%
