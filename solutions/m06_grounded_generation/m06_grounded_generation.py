@@ -31,6 +31,7 @@ PER_CATEGORY = 2  # dev questions of each category in the experiments; 40 takes 
 # %load_ext coursekit
 
 # %% nbgrader={"grade": false, "grade_id": "m06-imports", "locked": true, "schema_version": 3, "solution": false, "task": false}
+import json
 import os
 import random
 from dataclasses import replace
@@ -41,6 +42,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from IPython.display import Markdown, display
+from openai import DefaultHttpxClient
 
 from assistant import llm
 from assistant.chunking import CHUNK_SIZE_TOKENS, chunk_document
@@ -75,6 +77,17 @@ def words(text):
 def pipeline_for(bench, hits, budget_tokens=400, **options):
     """A pipeline that finds these hits and asks this bench."""
     return Pipeline(lambda question: hits, bench.openai, checked_model, words, budget_tokens, **options)
+
+
+def recording(sent):
+    """A bench that notes what each request asks for: [messages, temperature, output limit, timeout in seconds]."""
+
+    def note(request):
+        body = json.loads(request.read())
+        limit = body.get("max_completion_tokens", body.get("max_tokens"))
+        sent.append([body["messages"], body["temperature"], limit, request.extensions["timeout"]["read"]])
+
+    return models.bench(http_client=DefaultHttpxClient(event_hooks={"request": [note]}))
 
 
 def outcome_of(bench):
@@ -165,12 +178,12 @@ figure = plots.architecture(
 # ### Exercise 1 · `m06-messages` · a prompt that passages cannot break out of
 # *15 minutes · difficulty 2 of 3 · 6 points.* **Why production cares:** whoever can edit a wiki page writes a part of your prompt.
 #
-# **Contract.** `neutral` takes from a text whatever could be read as the prompt's structure or as a citation of ours, and nothing else. `build_messages` fills a version's templates: passages numbered from 1 by `render_passage` (given, it calls `neutral`), the question neutral as well; braces in either mean nothing. Blank question or no passages: `ValueError`.
+# **Contract.** `neutral` takes from a text whatever could be read as the prompt's structure or as a citation of ours, and nothing else. `build_messages` fills a version's templates: passages numbered from 1 by `render_passage` (given, it calls `neutral`), the question neutral as well; both keep their spaces, and braces in them mean nothing. Blank question or no passages: `ValueError`.
 #
-# **By hand.** `neutral("see [2] </Passage > <tenant>")` is `"see (2) ‹/Passage > <tenant>"`: the mark and the tag are ours, `<tenant>` is not.
+# **By hand.** `neutral("see [2] </Passage > <tenant>")` is `"see (2) ‹/Passage > <tenant>"`: the mark and the tag are ours, `<tenant>` is not. Neither are `<user-name>` and `<question_id>`: a name ends where no letter, digit, "_" or "-" follows.
 #
-# <details><summary>Hint 1: where to look</summary>Regular expressions with a look-ahead replace one character and leave the rest. `str.format` and two calls of `replace` both read what they have just written.</details>
-# <details><summary>Hint 2: the idea</summary>A tag is "<", optional white space, an optional slash, white space, one of the names, a word's end. Substitute both fields in one pass with a function as the replacement.</details>
+# <details><summary>Hint 1: where to look</summary>Regular expressions with a look-ahead replace one character and leave the rest. Of two calls of `replace`, the second also reads what the first has just written.</details>
+# <details><summary>Hint 2: the idea</summary>A tag is "<", optional white space, an optional slash, white space, one of the names, the name's end. Substitute both fields in one pass with a function as the replacement.</details>
 # <details><summary>Hint 3: pseudocode</summary>neutral: sub "<" before (tag name | "|") by "‹" → sub MARK by round brackets. build: check → render and join passages → one sub over the fields → system message if there is one, then user.</details>
 
 # %% nbgrader={"grade": false, "grade_id": "m06-prompts-given", "locked": true, "schema_version": 3, "solution": false, "task": false}
@@ -252,13 +265,14 @@ def neutral(text: str) -> str:
     Returns:
         The text with "‹" for each "<" that opens or closes a tag named passage, passages, question, system, developer,
         user or assistant (any case, white space around slash and name, attributes or none), or begins "<|"; and with
-        "(3)" for each MARK "[3]". All else is unchanged: <tenant>, a < b and rows[3] are what people write.
+        "(3)" for each MARK "[3]". The name ends where no letter, digit, "_" or "-" follows. All else is unchanged,
+        spaces too: <tenant>, <user-name>, a < b and rows[3] are what people write.
 
     >>> neutral("see [2] </Passage > <tenant>")
     'see (2) ‹/Passage > <tenant>'
     """
     ### BEGIN SOLUTION
-    tag = r"<(?=\s*/?\s*(?:passages?|question|system|developer|user|assistant)\b|\|)"
+    tag = r"<(?=\s*/?\s*(?:passages?|question|system|developer|user|assistant)(?![\w-])|\|)"
     return MARK.sub(r"(\1)", re.sub(tag, "‹", text, flags=re.IGNORECASE))
     ### END SOLUTION
 
@@ -267,7 +281,7 @@ def build_messages(question: str, passages: Sequence[Hit], version: PromptVersio
     """The prompt: the version's templates, filled.
 
     Args:
-        question: the user's; made neutral as well.
+        question: the user's, made neutral and else as it came.
         passages: in the order in which they shall stand, numbered from 1 by `render_passage`.
         version: whose `system` becomes a message of its own, first, unless it is empty.
 
@@ -282,7 +296,7 @@ def build_messages(question: str, passages: Sequence[Hit], version: PromptVersio
         raise ValueError(f"{len(passages)} passages for the question {question!r}: give at least one, and a question")
     fields = {
         "{passages}": "".join(render_passage(number, hit) for number, hit in enumerate(passages, 1)),
-        "{question}": neutral(question.strip()),
+        "{question}": neutral(question),
     }
     user = re.sub(r"\{(?:passages|question)\}", lambda found: fields[found.group()], version.user)
     messages: list[Message] = [{"role": "user", "content": user}]
@@ -325,6 +339,12 @@ with Check("m06-messages-basic") as check:
             "<developer><assistant><user>": "‹developer>‹assistant>‹user>",
             "<|endoftext|>": "‹|endoftext|>",
             "<\n/passage>": "‹\n/passage>",
+            "<passage\nid='9'>": "‹passage\nid='9'>",
+            "<user/> <question\t> </system": "‹user/> ‹question\t> ‹/system",
+            "<PaSSage> <sYsTEM>": "‹PaSSage> ‹sYsTEM>",
+            "<user-name> <question_id> </system-log> <passage2>": "<user-name> <question_id> </system-log> <passage2>",
+            "see [007] ": "see (007) ",
+            "  two spaces,\n\ta tab\n": "  two spaces,\n\ta tab\n",
             "<passenger> <users> <questions> <booking-id>": "<passenger> <users> <questions> <booking-id>",
             "a < b, rows[3], [x], [1234]": "a < b, rows[3], [x], [1234]",
             "seen [1][22] and ([3])": "seen (1)(22) and ((3))",
@@ -411,6 +431,24 @@ with Check("m06-messages-fences") as check:
             why="a version is data: only its user template has fields, as often as it likes",
             hint="nothing about one version may be fixed in the function",
         )
+        check.call(user_message, " Is it\t12?\n").satisfies(
+            lambda text: text.endswith("<question> Is it\t12?\n</question>"),
+            expected="the question, white space and all",
+            problem="the question has changed",
+            why="only what could be read as structure or citation is replaced",
+            hint="nothing is trimmed",
+        )
+        ranked = [replace(hit("Ana.", "a"), score=0.1), replace(hit("Bo.", "b"), score=0.9)]
+        check.call(build_messages, "Who?", ranked, PASTED).satisfies(
+            lambda messages: messages[-1]["content"].index("Ana.") < messages[-1]["content"].index("Bo."),
+            expected="the caller's order",
+            problem="passages in another order",
+            why="pack has decided where each passage stands",
+            hint="what do the scores matter here?",
+        )
+        check.call(build_messages, "Who?", [], PASTED).raises(
+            ValueError, why="that holds for every version", hint="the rule is the function's, not one version's"
+        )
         for blank in ("", "  \n"):
             check.call(build_messages, blank, [hit("Ana.")], CITED).raises(
                 ValueError, why="nothing is asked", hint="white space is no question"
@@ -453,7 +491,7 @@ plt.show()
 # ### Exercise 2 · `m06-pack` · a budget, whole chunks, nothing twice
 # *10 minutes · difficulty 1 of 3 · 6 points.* **Why production cares:** half a table row is a wrong fact, and an overrun is a 400 at the worst moment.
 #
-# **Contract.** Take hits by rank while `render_passage` of all that were taken costs at most `budget_tokens`. One that does not fit is left out, later ones may still come in. A text that was taken already (white space apart) is left out. `order="best_last"` turns the result round.
+# **Contract.** Take hits as they come, which is by rank, while `render_passage` of all that were taken, numbered from 1, costs at most `budget_tokens`. One that does not fit is left out, later ones may still come in. A text that was taken already is left out: any run of white space counts as one space, case counts, headings do not. `order="best_last"` turns the result round.
 #
 # **By hand.** Passages of 9, 36 and 9 words, budget 25: the first and the third.
 #
@@ -469,12 +507,14 @@ def pack(
 ) -> list[Hit]:
     """Choose what the model reads: whole chunks, no text twice, within a budget.
 
-    Hits are taken by rank. One that does not fit any more is left out, and smaller ones after it may still come in. A
-    chunk whose text was taken already, white space apart, is left out wherever it comes from.
+    Hits are taken as they come. One that does not fit any more is left out, and smaller ones after it may still come
+    in. A chunk whose text was taken already is left out, wherever it comes from and whatever its headings: any run of
+    white space counts as one space, and case counts.
 
     Args:
         hits: best first.
-        budget_tokens: the most that all chosen passages may cost together, as `render_passage` shows them.
+        budget_tokens: the most that all chosen passages may cost together, as `render_passage` shows them when the
+            first one taken is number 1.
         count_tokens: tokens of one text.
         order: "best_first" by rank, or "best_last" by reversed rank.
 
@@ -509,21 +549,21 @@ for budget in (500, 1500, 3000):
 # %% nbgrader={"grade": true, "grade_id": "m06-pack-basic", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
 with Check("m06-pack-basic") as check:
 
-    def packed(hits, budget_tokens, **options):
-        """The texts that pack chooses; a token is a word."""
+    def packed(story, hits, budget_tokens, **options):
+        """The texts that pack chooses; a token is a word. The story is for the message."""
         return [each.text for each in pack(hits, budget_tokens, words, **options)]
 
     short, long, other = hit("one two three"), hit("word " * 30), hit("four five six")  # 9, 36 and 9 words as rendered
-    check.call(packed, [short, other, long], 25).equals(
+    check.call(packed, "9, 9 and 36 words", [short, other, long], 25).equals(
         ["one two three", "four five six"], why="9 + 9 words fit, 36 more do not", hint="what does a passage cost?"
     )
-    check.call(packed, [short, long, other], 25).equals(
+    check.call(packed, "9, 36 and 9 words", [short, long, other], 25).equals(
         ["one two three", "four five six"],
         problem="it stops at the first that does not fit",
         why="the second is too large, the third still fits",
         hint="leave one out, and go on",
     )
-    check.call(packed, [short, other], 25, order="best_last").equals(
+    check.call(packed, "9 and 9 words", [short, other], 25, order="best_last").equals(
         ["four five six", "one two three"],
         why="the best stands nearest to the question",
         hint="choose by rank, then turn",
@@ -539,9 +579,18 @@ with Check("m06-pack-basic") as check:
                 if size + 6 <= left:
                     chosen.append(each.text)
                     left -= size + 6
-            check.call(packed, many, budget).equals(chosen, why="greedy by rank", hint=nudge)
-            check.call(packed, many, budget, order="best_last").equals(chosen[::-1], why="turned", hint=nudge)
-        check.call(packed, [], 100).equals([], why="nothing in, nothing out", hint=nudge)
+            check.call(packed, "seven sizes", many, budget).equals(chosen, why="greedy by rank", hint=nudge)
+            check.call(packed, "seven sizes", many, budget, order="best_last").equals(
+                chosen[::-1], why="turned", hint=nudge
+            )
+        check.call(packed, "none", [], 100).equals([], why="nothing in, nothing out", hint=nudge)
+        scored = [replace(hit(f"y{i}"), score=score) for i, score in enumerate((0.2, 0.9, 0.4))]
+        check.call(packed, "scores that do not fall", scored, 14).equals(
+            ["y0", "y1"],
+            problem="hits in another order",
+            why="a fused or reranked list need not have falling scores: its order is the rank",
+            hint="take the hits as they come",
+        )
     ### END HIDDEN TESTS
 
 # %% nbgrader={"grade": true, "grade_id": "m06-pack-budget", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
@@ -587,6 +636,32 @@ with Check("m06-pack-budget") as check:
             why="the first copy did not fit, so nobody has read it yet",
             hint="when is a text taken?",
         )
+        kept = {
+            "case counts": [hit("Set it to US"), hit("Set it to us")],
+            "12 3 is not 123": [hit("12 3"), hit("123")],
+        }
+        for story, pair in kept.items():
+            check.call(lambda hits: len(pack(hits, 100, words)), pair).equals(
+                2, problem="two texts are taken for one", why=story, hint="white space apart: what is a copy?"
+            )
+        folded = {
+            "a tab and a no-break space are white space": [hit("Scale to 8."), hit("Scale\tto\u00a08.")],
+            "a heading is no text": [hit("Scale to 8.", headings=("A",)), hit("Scale to 8.", headings=("B", "C"))],
+        }
+        for story, pair in folded.items():
+            check.call(lambda hits: len(pack(hits, 100, words)), pair).equals(
+                1, problem="the same text twice", why=story, hint="white space apart: what is a copy?"
+            )
+        dozen = [hit(f"pump {letter}", letter) for letter in "abcdefghijkl"]
+        whole = sum(len(render_passage(number, each)) for number, each in enumerate(dozen, 1))
+        misfits = [hit("x" * 5_000, "large")] * 9
+        for hits, budget, fit in ((dozen, whole, 12), (dozen, whole - 1, 11), ([*misfits, *dozen], whole, 12)):
+            check.call(lambda hits, budget: len(pack(hits, budget, len)), hits, budget).equals(
+                fit,
+                problem="the budget is overrun, or wasted",
+                why="characters are tokens here: passage 10 has a longer label than passage 9",
+                hint="which number will a passage have in the prompt?",
+            )
         check.call(pack, crowd, 500, len, order="best_middle").raises(ValueError, why="unknown", hint="check first")
         given = list(crowd)
         pack(given, 10_000, len, order="best_last")
@@ -697,9 +772,9 @@ CONTEXT_BUDGET_TOKENS = 3000  # frozen in m06: on a flat top (2,000 to 8,000 dif
 # ### Exercise 3 · `m06-verify` · citations that were checked
 # *25 minutes · difficulty 3 of 3 · 8 points.* **Why production cares:** a wrong citation is worse than none; people stop reading when they see one.
 #
-# **Contract.** `statements` (given) cuts an answer into sentences with the numbers that they cite; `claims` (given) says which plain words a text holds, and which tokens must be right to the letter. A statement is *verified* when the cited passages together, headings included, hold all its exact claims and at least `SUPPORT_SHARE` of its plain words; otherwise, or citing nothing that exists, *unsupported*. Statements without claims ("Yes.") do not appear. `unknown`: cited numbers without a passage.
+# **Contract.** `statements` (given) cuts an answer into sentences with the numbers that they cite; `claims` (given) says which plain words a text holds, and which tokens must be right to the letter. A statement is *verified* when the cited passages together, headings included, hold all its exact claims and at least `SUPPORT_SHARE` of its plain words; otherwise, or citing nothing that exists, *unsupported*. Statements without claims ("Yes.") do not appear; one said twice appears twice. `unknown`: cited numbers without a passage, in whatever statement.
 #
-# **By hand.** "They are retried 15 times [1]", where [1] says "retried 12 times": every word but the number is there, so it is unsupported.
+# **By hand.** "Failed webhooks are retried 15 times over 26 hours [1]", where [1] says "12 times": seven of its eight words and numbers stand there, and it is unsupported all the same, since the eighth is a number.
 #
 # <details><summary>Hint 1: where to look</summary>`claims` works on passages as well as on statements; the rest is set arithmetic.</details>
 # <details><summary>Hint 2: the idea</summary>Split the numbers into known and unknown first. Unite what the known passages say; test exact claims by subset and plain words by share.</details>
@@ -830,13 +905,15 @@ def verify_citations(answer: str, passages: Sequence[Hit]) -> Verification:
     A statement in which `claims` finds nothing ("Yes.") says nothing to check and appears nowhere. Every other one is
     verified when the passages that it cites, headings included, hold together all its exact claims and at least
     SUPPORT_SHARE of its plain words. It is unsupported when they do not, or when it cites no passage that exists.
+    Claims are compared whole ("2025" is not in "2025-11-03"), and a document's id is no part of what it says.
 
     Args:
         answer: the model's text.
         passages: as they stood in the prompt; [1] is the first.
 
     Returns:
-        Statements in the answer's order. It says "these words stand there", not "this is true".
+        Statements in the answer's order, as often as they are said; `unknown` counts every statement, "Yes. [9]" too.
+        It says "these words stand there", not "this is true".
     """
     ### BEGIN SOLUTION
     verified: list[Statement] = []
@@ -878,9 +955,12 @@ with Check("m06-verify-basic") as check:
         texts = [[statement.text for statement in group] for group in (found.verified, found.unsupported)]
         return [*texts, list(found.unknown)]
 
-    check.call(verdict, "Webhooks are retried 12 times [1]. They are retried 15 times [1].").equals(
-        [["Webhooks are retried 12 times."], ["They are retried 15 times."], []],
-        why="every word but one stands in [1], and that one is the number",
+    check.call(
+        verdict, "Webhooks are retried 12 times [1]. Failed webhooks are retried 15 times over 26 hours [1]."
+    ).equals(
+        [["Webhooks are retried 12 times."], ["Failed webhooks are retried 15 times over 26 hours."], []],
+        problem="a wrong number passes, or a right one does not",
+        why="in the second, seven of eight words and numbers stand in [1], and the eighth is the number",
         hint="plain words may differ a little; what must be right to the letter?",
     )
     check.call(verdict, "The pager is 4471 [1]. The pager is 4471 [2].").equals(
@@ -898,23 +978,32 @@ with Check("m06-verify-basic") as check:
     ### BEGIN HIDDEN TESTS
     with check.hidden():
         nudge = "per statement: known numbers, their passages' claims together, exact ones all, plain ones by share"
-        for answer, wanted in {
-            "Yes. Retried 12 times [1].": [["Retried 12 times."], [], []],
-            "The pager is muted [2].": [["The pager is muted."], [], []],
-            "Webhooks are not retried [1].": [[], ["Webhooks are not retried."], []],
-            "It is never muted [2]. DELIVERY attempts: 26 HOURS [1].": [
-                ["It is never muted.", "DELIVERY attempts: 26 HOURS."],
-                [],
-                [],
-            ],
-            "Harbor retries 12 times [1].": [[], ["Harbor retries 12 times."], []],
-            "Team harbor: webhooks retried 12 times [1][2].": [["Team harbor: webhooks retried 12 times."], [], []],
-            "The pager is 4471 [2][9].\nAsk Ana.": [["The pager is 4471."], ["Ask Ana."], [9]],
-            "": [[], [], []],
-            "No. [1]": [[], [], []],
-            "See hook.retry [1].": [[], ["See hook.retry."], []],
-        }.items():
-            check.call(verdict, answer).equals(wanted, why="the contract decides each of them", hint=nudge)
+        for answer, wanted, why in (
+            ("Yes. Retried 12 times [1].", [["Retried 12 times."], [], []], "'Yes.' has no claims: nothing to check"),
+            ("No. [1]", [[], [], []], "a sentence without words to check has no share either"),
+            ("", [[], [], []], "nothing is said"),
+            ("Yes. [9]", [[], [], [9]], "a missing passage is unknown, whatever the sentence says"),
+            ("The pager is muted [2].", [["The pager is muted."], [], []], "words are there; meaning is not looked at"),
+            ("Webhooks are not retried [1].", [[], ["Webhooks are not retried."], []], "'not' is an exact claim"),
+            ("It is never muted [2].", [["It is never muted."], [], []], "'never' stands there"),
+            (
+                "DELIVERY: 26 HOURS [1].",
+                [["DELIVERY: 26 HOURS."], [], []],
+                "headings count, upper and lower case alike",
+            ),
+            ("Harbor retries 12 times [1].", [[], ["Harbor retries 12 times."], []], "one word of three is there"),
+            ("Team harbor: webhooks 12 times [1][2].", [["Team harbor: webhooks 12 times."], [], []], "both together"),
+            (
+                "The pager is 4471 [2][9].\nAsk Ana.",
+                [["The pager is 4471."], ["Ask Ana."], [9]],
+                "9 is missing, 2 is not",
+            ),
+            ("See hook.retry [1].", [[], ["See hook.retry."], []], "an identifier is exact"),
+            ("Muted [1]. Muted [1].", [[], ["Muted.", "Muted."], []], "said twice, listed twice"),
+            ("Pager 4471 [2]. Pager 4471 [2].", [["Pager 4471.", "Pager 4471."], [], []], "said twice, listed twice"),
+            ("The policy [1].", [[], ["The policy."], []], "a document's id is no part of what it says"),
+        ):
+            check.call(verdict, answer).equals(wanted, why=why, hint=nudge)
         check.call(lambda: list(verify_citations("It is 12 [0], 26 [9] or 3 [9] [3].", shelf).unknown)).equals(
             [0, 3, 9], why="each once, ascending; there is no passage 0", hint="passages are numbered from 1"
         )
@@ -958,6 +1047,18 @@ with Check("m06-verify-support") as check:
         check.call(counts, "max_attempts is 12 [1].", table).equals(
             [0, 1, False], why="half an identifier is another identifier", hint=nudge
         )
+        check.call(counts, "alpha bravo charlie delta echo foxtrot golf yankee zulu [1].").equals(
+            [0, 1, False], why="seven of nine plain words are less than SUPPORT_SHARE", hint="is a share rounded?"
+        )
+        check.call(counts, "alpha bravo charlie zulu [1].").equals(
+            [0, 1, False], why="three of four plain words are less than SUPPORT_SHARE", hint="use the constant"
+        )
+        dated = [hit("Rotated on 2025-11-03 by ops@quay.example, see keys/rotate.", "log", ())]
+        for said in ("Rotated 2025 [1].", "Rotated 11 [1].", "Rotated on 2025-11 [1]."):
+            check.call(counts, said, dated).equals(
+                [0, 1, False], why="a piece of a date is another claim", hint="compare what `claims` finds, uncut"
+            )
+        check.call(counts, "Rotated on 2025-11-03 [1].", dated).equals([1, 0, True], why="the date", hint=nudge)
         check.call(counts, "hook.max_attempts is 12 [2].", [*ten, *table]).equals(
             [1, 0, True], why="[2] is the second passage", hint=nudge
         )
@@ -1031,9 +1132,9 @@ table.groupby("statement").mean().assign(n=table["statement"].value_counts())
 # ### Exercise 4 · `m06-ask` · from question to answer
 # *25 minutes · difficulty 3 of 3 · 8 points.* **Why production cares:** this function is the product. What it does when things go wrong is the difference between an assistant and a rumour.
 #
-# **Contract.** The docstring's four steps: nothing found → abstain without a request; ask; verified → done; else a second attempt with the stricter prompt, after which only what is verified remains. Failures are typed, abstentions are answers, and the account (usage, cost, time by stage) covers everything.
+# **Contract.** The docstring's four steps: nothing found → abstain without a request; ask; verified → done; else a second attempt with the stricter prompt, after which only what is verified *of that reply* remains. Failures are typed, abstentions are answers, and the account (usage, cost, time by stage) covers everything.
 #
-# **By hand.** First reply: one false number. Second reply: two true sentences, one false. The answer is the two, one a line, and `prompts` names both versions.
+# **By hand.** First reply: one false number. Second reply: two true sentences, one false. The answer is the two, one a line, and `prompts` names both versions. Had one of them cited a missing passage as well, `[1] [9]`, it would be shown with `[1]`.
 #
 # <details><summary>Hint 1: where to look</summary>The given `Account` adds up and closes; the given `find_passages` does the first step with its errors.</details>
 # <details><summary>Hint 2: the idea</summary>Both attempts follow the same rules, so loop over the two versions. What happens after the loop is the case in which neither passed.</details>
@@ -1075,7 +1176,8 @@ class Answer:
         text: shown to the user; ABSTENTION when it has abstained.
         citations: number to hit, for every number that a verified statement cites.
         abstained: "" or why there is no answer: "nothing found", "said so", "unsupported".
-        verification: of the last reply, before anything was taken out; None when no model was asked.
+        verification: of the last reply, before anything was taken out; None when there was nothing to verify
+            ("nothing found", "said so").
         prompts: ids of the prompt versions that were used, in order.
         usage, cost_usd: of all requests together.
         latency_ms: by stage: retrieve, pack, generate, verify.
@@ -1161,17 +1263,18 @@ def ask(pipeline: Pipeline, question: str) -> Answer:
     """Answer a question from passages, or abstain; nothing unverified is shown.
 
     1. No passages: abstain ("nothing found"), no model is asked.
-    2. Ask with `pipeline.version` at temperature 0. A reply that is an abstention: abstain ("said so").
+    2. Ask with `pipeline.version` at temperature 0, within the pipeline's limits. A reply that is an abstention: abstain ("said so").
     3. The reply passes verification: it is the answer, as it is.
     4. Otherwise ask once more, with `pipeline.strict`. That reply counts from here, by the same rules. What it leaves
-       unsupported is taken out: the answer is its verified statements, one a line. None left: abstain ("unsupported").
+       unsupported is taken out, and so are the numbers of passages that do not exist: the answer is its verified
+       statements, one a line. None left: abstain ("unsupported"). Nothing of the first reply is shown.
 
     Returns:
         The answer. Tokens, cost and stage times cover both requests; an abstention's text is ABSTENTION.
 
     Raises:
         EmptyQuestion, RetrievalFailed: from `find_passages`.
-        Truncated: a reply did not end with finish_reason "stop".
+        Truncated: a reply, the first or the second, did not end with finish_reason "stop".
         ModelError: as `complete` says.
     """
     ### BEGIN SOLUTION
@@ -1202,7 +1305,10 @@ def ask(pipeline: Pipeline, question: str) -> Answer:
         verification = account.timed("verify", partial(verify_citations, reply.text, passages))
         if verification.passed:
             return account.answer(reply.text, passages, verification)
-    kept = "\n".join(map(str, verification.verified))
+    kept = "\n".join(
+        str(Statement(each.text, tuple(number for number in each.cited if number not in verification.unknown)))
+        for each in verification.verified
+    )
     if not kept:
         return account.answer(ABSTENTION, passages, verification, "unsupported")
     return account.answer(kept, passages, verification)
@@ -1273,6 +1379,35 @@ with Check("m06-ask-basic") as check:
         check.call(asked, f"{told_true} Ask Ana [3].", told_true).equals(
             [told_true, [1], "", ["cited", "quoted"], 2], why="[3] does not exist", hint=nudge
         )
+        ana = "Ask Ana about valves [2]. Ana knows 90 valves [2]."
+        for replies, wanted, why in (
+            ((ana, half), ["The pump restarts in 40 seconds. [1]\nAsk Ana about valves. [2]", [1, 2], ""], "once each"),
+            ((half, ana), ["Ask Ana about valves. [2]", [2], ""], "of the first reply nothing is shown"),
+            ((half, told_false), [ABSTENTION, [], "unsupported"], "the second reply has nothing to show"),
+            (
+                (f"{half} After a power cut, valves [1][2].", told_true),
+                [told_true, [1], ""],
+                "three of four are not all",
+            ),
+            (("The pump restarts in 40 seconds [1][9].", told_true), [told_true, [1], ""], "there is no passage 9"),
+            (("Yes.", told_true), [told_true, [1], ""], "a reply in which nothing is said has not passed"),
+            (("Yes.", "Yes."), [ABSTENTION, [], "unsupported"], "nothing is said, so nothing is verified"),
+            (
+                (told_false, f"The pump restarts in 40 seconds [1][9]. {told_false}"),
+                ["The pump restarts in 40 seconds. [1]", [1], ""],
+                "a number without a passage leads the reader nowhere",
+            ),
+        ):
+            check.call(asked, *replies).equals(
+                [*wanted, ["cited", "quoted"], 2], problem="wrong second attempt", why=why, hint="step 4, word for word"
+            )
+        spaced = f"\n {told_true}\n"
+        check.call(asked, spaced).equals(
+            [spaced, [1], "", ["cited"], 1],
+            problem="the reply has changed",
+            why="it is the answer, as it is",
+            hint=nudge,
+        )
         check.call(asked, budget_tokens=3).equals(
             [ABSTENTION, [], "nothing found", [], 0], why="no passage fits the budget", hint="what does the model read?"
         )
@@ -1309,15 +1444,31 @@ with Check("m06-ask-failing") as check:
     check.call(failing, question="  ").raises(EmptyQuestion, why="nothing was asked", hint="the given function checks")
     ### BEGIN HIDDEN TESTS
     with check.hidden():
-        nudge = "what each request reports adds up; errors pass as they are"
-        check.call(failing, Fault("rate_limit")).raises(ModelUnavailable, why="it may work later", hint=nudge)
-        check.call(failing, Fault("quota")).raises(RequestRefused, why="it will not", hint=nudge)
+        nudge = "the account is given: what do you hand to it, and when?"
+        passing = "errors pass as they are: nothing is caught, and nothing is shown instead"
+        endings = 'only finish_reason "stop" is a whole reply; "length" is one of several other endings'
+        check.call(failing, Fault("rate_limit")).raises(ModelUnavailable, why="it may work later", hint=passing)
+        check.call(failing, Fault("quota")).raises(RequestRefused, why="it will not", hint=passing)
         lying = Fault("reply", text="Crane 4 lifts 90 tonnes [1].")
+        check.call(failing, Fault("reply", text="Crane", finish_reason="content_filter")).raises(
+            Truncated, why="a filter cuts replies as well as a limit", hint=endings
+        )
         check.call(failing, lying, Fault("reply", text="Crane", finish_reason="content_filter")).raises(
-            Truncated, why="the second reply may be cut as well", hint=nudge
+            Truncated, why="the second reply may be cut as well, and by a filter", hint=endings
         )
         check.call(failing, lying, Fault("server_error")).raises(
-            ModelUnavailable, why="the first reply is no fallback: it is wrong", hint=nudge
+            ModelUnavailable, why="the first reply is no fallback: it is wrong", hint=passing
+        )
+        counted, searches = len(bench.journal()), []
+        check.call(failing, lying, lying, retrieve=lambda question: searches.append(question) or crane)
+        check.observe("hidden", len(searches)).equals(
+            1,
+            problem="searched twice",
+            why="the second attempt reads the same passages",
+            hint="what does step 4 repeat?",
+        )
+        check.observe("hidden", len(bench.journal()) - counted).equals(
+            2, problem="not two requests", why="there is one second attempt, and no third", hint="count the attempts"
         )
         told = check.call(failing, lying, Fault("reply", text='"Crane 4 lifts 31 tonnes." [1]')).value
         first, second = bench.journal()[-2:]
@@ -1340,20 +1491,52 @@ with Check("m06-ask-failing") as check:
         check.observe("hidden", [told.citations[1].document_id, len(told.verification.verified)]).equals(
             ["crane", 1], problem="wrong citations", why="a number leads to its hit", hint=nudge
         )
-        for version, entry in ((CITED, first), (QUOTED, second)):
-            expected = complete(
-                bench.openai,
-                checked_model,
-                build_messages("How much does it lift?", crane, version),
-                temperature=0.0,
-                max_output_tokens=9,
+        sent = []
+        recorder, limits = recording(sent), {"max_output_tokens": 77, "timeout_s": 7.5}
+        recorder.script(lying, lying)
+        rejected = ask(pipeline_for(recorder, crane, version=CAUTIOUS, strict=PASTED, **limits), "How much?")
+        wanted = [build_messages("How much?", crane, CAUTIOUS), 0, 77, 7.5]
+        names = ("the first request's messages", "the temperature", "the output limit", "the timeout")
+        for name, expected, got in zip(names, wanted, sent[0], strict=True):
+            check.observe("hidden", got).satisfies(
+                lambda got, expected=expected: got == expected,
+                expected="the contract's",
+                problem=f"wrong request: {name}",
+                why="version, max_output_tokens and timeout_s are the pipeline's, the temperature is 0",
+                hint="pass on what the pipeline says",
             )
-            check.observe("hidden", entry["prompt_tokens"]).equals(
-                expected.usage.input_tokens,
-                problem="another prompt",
-                why="versions are built by build_messages",
-                hint=nudge,
+        check.observe("hidden", sent[1]).satisfies(
+            lambda got: got == [build_messages("How much?", crane, PASTED), *wanted[1:]],
+            expected="the contract's",
+            problem="wrong second request",
+            why="it has the strict version's messages, and the same limits",
+            hint="which version does the pipeline name for the second attempt?",
+        )
+        check.observe("hidden", rejected.verification).satisfies(
+            lambda found: [len(found.verified), len(found.unsupported)] == [0, 1],
+            expected="the last reply's verification",
+            problem="wrong verification",
+            why="who reads the log wants to see what was rejected",
+            hint="see `Answer`: when is it None?",
+        )
+        for replies in ([Fault("reply", text="I don't know.")], [lying, Fault("reply", text="I don't know.")]):
+            check.call(failing, *replies).has(
+                verification=None,
+                problem="wrong verification",
+                why="an abstention is no statement: nothing was verified",
+                hint="see `Answer`: when is it None?",
             )
+        slow = {"also": [Fault("slow", delay_ms=150)]}
+        waited = check.call(
+            failing, Fault("reply", text="It lifts 9 [1].", **slow), Fault("reply", text="It lifts 9 [1].", **slow)
+        )
+        waited.satisfies(
+            lambda answer: 300 <= answer.latency_ms["generate"] < 30_000,
+            expected="both requests' time, in milliseconds",
+            problem="wrong time",
+            why="the user has waited for both replies",
+            hint="a stage's times add up",
+        )
         check.call(failing, max_output_tokens=3).raises(Truncated, why="the pipeline's limit applies", hint=nudge)
     ### END HIDDEN TESTS
 
@@ -1422,7 +1605,7 @@ say("Below the threshold:", ", ".join(f"{name} **{share:.0%}**" for name, share 
 # ### Exercise 5 · `m06-stream` · tokens first, verdict last
 # *15 minutes · difficulty 2 of 3 · 6 points.* **Why production cares:** people judge speed by the first word, and trust by the last line.
 #
-# **Contract.** `stream_answer` yields the reply as it comes, then, if needed, one piece that says how many statements could not be verified. `on_answer` gets the `Answer`, once, after a whole reply. A cut stream raises `Truncated`, and nothing is reported. Closing the generator closes the request.
+# **Contract.** `stream_answer` yields the reply as it comes, then, if some are unsupported, one piece that says how many statements could not be verified. `on_answer` gets the `Answer`, once, after the last piece; its text is what was shown, also of an abstention. A cut or closed stream is not reported. Closing the generator closes the request.
 #
 # **By hand.** Two sentences, the second one invented: both appear, then "(1 of 2 statements could not be verified.)".
 #
@@ -1438,19 +1621,20 @@ def stream_answer(
 ) -> Iterator[str]:
     """Answer piece by piece, and verify when the last piece is there.
 
-    What was shown cannot be taken back, so there is one request and no second attempt. When not every statement could
-    be verified, a last piece says so: "\\n\\n(2 of 5 statements could not be verified.)".
+    What was shown cannot be taken back, so there is one request, as `ask` makes its first, and no second attempt. When
+    statements are unsupported, a last piece says so: "\\n\\n(2 of 5 statements could not be verified.)".
 
     Args:
-        on_answer: called once, after a whole answer, as `ask` would report it: its `text` is what was shown, its
-            citations are those of verified statements. Abstentions count ("nothing found", "said so"), and are yielded.
+        on_answer: called once, after the last piece, as `ask` would report it, but its `text` is what was shown (also
+            when the reply "said so"). Its verification is the reply's, without the note. Abstentions count ("nothing
+            found", "said so"), and are yielded.
 
     Raises:
         EmptyQuestion, RetrievalFailed: before the first piece.
         Truncated: the stream ended before the model had finished; on_answer is not called.
         ModelError: as `stream_text` says.
 
-    Closing the generator closes the request; retrieval does not begin before the first piece is asked for.
+    Closing the generator closes the request, and nothing is reported; retrieval does not begin before the first piece is asked for.
     """
     ### BEGIN SOLUTION
     account = Account()
@@ -1539,6 +1723,73 @@ with Check("m06-stream-basic") as check:
         check.call(streamed, budget_tokens=3).equals(
             [ABSTENTION, False, [[ABSTENTION, "nothing found", []]]], why="no passage fits", hint=nudge
         )
+        for reply in ("I don't know", ' "I don\'t know." '):
+            check.call(streamed, Fault("reply", text=reply)).satisfies(
+                lambda got, reply=reply: [got[0], *got[2]] == [reply, [reply, "said so", []]],
+                expected="an abstention, as it was shown",
+                problem="an abstention is not recognized, or reported as something else",
+                why="quotes and the full stop do not matter, and the report has what was shown",
+                hint="a given function knows abstentions",
+            )
+        half = "I don't know. It opens at 06:40 [1]."
+        noted_half = f"{half}\n\n(1 of 2 statements could not be verified.)"
+        check.call(streamed, Fault("reply", text=half)).equals(
+            [noted_half, True, [[noted_half, "", [1]]]],
+            problem="an answer passes for an abstention",
+            why="it says more than ABSTENTION",
+            hint="a given function knows abstentions",
+        )
+        for claimed, why in (
+            ("The north gate opens at 06:40 [1][9].", "only a number is unknown: each statement holds"),
+            ("Yes. [1]", "there is no statement that could fail"),
+        ):
+            check.call(streamed, Fault("reply", text=claimed)).satisfies(
+                lambda got, claimed=claimed: got[0] == claimed,
+                expected="no note",
+                problem="a note about nothing",
+                why=why,
+                hint="what does the note count?",
+            )
+        sent, reports, reported_early = [], [], []
+        recorder, limits = recording(sent), {"max_output_tokens": 77, "timeout_s": 7.5}
+        recorder.script(Fault("reply", text=lies, also=[Fault("slow", delay_ms=150)]))
+        pipeline = pipeline_for(recorder, gate, version=CAUTIOUS, strict=PASTED, **limits)
+        for _ in stream_answer(pipeline, "When?", on_answer=reports.append):
+            reported_early += reports
+        wanted = [build_messages("When?", gate, CAUTIOUS), 0, 77, 7.5]
+        for name, expected, got in zip(
+            ("the messages", "the temperature", "the output limit", "the timeout"), wanted, sent[0], strict=True
+        ):
+            check.observe("hidden", got).satisfies(
+                lambda got, expected=expected: got == expected,
+                expected="the contract's",
+                problem=f"wrong request: {name}",
+                why="version, max_output_tokens and timeout_s are the pipeline's, the temperature is 0",
+                hint="pass on what the pipeline says",
+            )
+        check.observe("hidden", len(sent)).equals(
+            1, problem="more than one request", why="what was shown cannot be taken back", hint="no second attempt"
+        )
+        check.observe("hidden", len(reported_early)).equals(
+            0, problem="reported too early", why="the note was not shown yet", hint="the report comes last of all"
+        )
+        check.observe(
+            "hidden", [len(reports[0].verification.verified), len(reports[0].verification.unsupported)]
+        ).equals(
+            [0, 3], problem="wrong verification", why="the note is no statement of the model's", hint="verify the reply"
+        )
+        check.observe("hidden", reports[0].latency_ms["generate"]).satisfies(
+            lambda spent: 150 <= spent < 30_000,
+            expected="the wait, in milliseconds",
+            problem="wrong time",
+            why="the name says the unit, and the first piece was slow",
+            hint="start before the request; mind the unit",
+        )
+        recorder.script(Fault("reply", text="I don't know."))
+        list(stream_answer(pipeline, "When?", on_answer=reports.append))
+        check.observe("hidden", reports[-1].verification).equals(
+            None, problem="wrong verification", why="an abstention has no statements", hint="see `Answer`"
+        )
         bench.script(Fault("reply", text=opens))
         reports = []
         list(stream_answer(pipeline_for(bench, gate), "When?", on_answer=reports.append))
@@ -1585,9 +1836,17 @@ with Check("m06-stream-cut") as check:
         return [received, "", len(reports)]
 
     closed = "Dock 9 is closed for repairs until the end of May [1]."
-    check.call(watched, Fault("reply", text=closed, also=[Fault("truncate_stream", after_tokens=5)])).satisfies(
-        lambda got: got[1:] == ["Truncated", 0] and 0 < len(got[0]) < len(closed) and closed.startswith(got[0]),
-        expected="the beginning, then Truncated, and no report",
+    cut = check.call(watched, Fault("reply", text=closed, also=[Fault("truncate_stream", after_tokens=5)]))
+    cut.satisfies(
+        lambda got: 0 < len(got[0]) < len(closed) and closed.startswith(got[0]),
+        expected="the reply's beginning",
+        problem="nothing arrived before the cut, or something else",
+        why="the model has said five tokens, and whoever waits for the end shows none of them",
+        hint="hand on each piece when it comes",
+    )
+    cut.satisfies(
+        lambda got: got[1:] == ["Truncated", 0],
+        expected="then Truncated, and no report",
         problem="a cut answer is reported as whole",
         why="the body ended without a finish_reason",
         hint="who notices the end of a stream, and what reaches you then?",
@@ -1627,6 +1886,16 @@ with Check("m06-stream-cut") as check:
             "Is dock 9 closed?",
         )
         check.observe("hidden", len(calls)).equals(0, problem="it begins too early", why="a stream is lazy", hint=nudge)
+        bench.script(Fault("reply", text=closed * 50))
+        reports, leaving = (
+            [],
+            stream_answer(pipeline_for(bench, dock), "Is it closed?", on_answer=lambda a: reports.append(a)),
+        )
+        next(leaving)
+        leaving.close()
+        check.observe("hidden", len(reports)).equals(
+            0, problem="a closed stream is reported", why="nobody knows how the reply would have ended", hint=nudge
+        )
         next(iter(lazy))
         check.observe("hidden", len(calls)).equals(1, problem="not one search", why="one question", hint=nudge)
     ### END HIDDEN TESTS
