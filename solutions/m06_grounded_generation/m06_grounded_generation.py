@@ -759,7 +759,7 @@ axes.legend()
 plt.show()
 
 # %% [markdown]
-# The small model reads beginnings and ends; the large one hardly cares. "Put the best last" is advice for a model, not a law: measure yours, and freeze what it does not matter to change.
+# Both do a little better at the ends, the small model more so: a question or two out of ten, so a hint and no finding. "Put the best last" is advice for a model, not a law: measure yours, and freeze what it does not matter to change.
 
 # %% nbgrader={"grade": false, "grade_id": "m06-decision", "locked": false, "schema_version": 3, "solution": false, "task": false}
 #| export prompts.py
