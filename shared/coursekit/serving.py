@@ -26,6 +26,13 @@ def serve(where: settings.Settings, course: manifest.Manifest, *, port: int, say
         say(f"export OPENAI_BASE_URL='{server.base_url}'")
         say("export OPENAI_API_KEY='simulated'")
         say(f"export ASSISTANT_TOKENIZER_FILE='{models.tokenizer_file()}'")
+        profile = course.models[models.SIMULATED]
+        say(f"export ASSISTANT_CHAT_MODEL='{profile.small.name}'")
+        say(f"export ASSISTANT_LARGE_MODEL='{profile.large.name}'")
+        say(f"export ASSISTANT_EMBEDDING_MODEL='{profile.embedding.name}'")
+        say(
+            f"export ASSISTANT_CONTEXT_WINDOW_TOKENS='{min(profile.small.context_window, profile.large.context_window)}'"
+        )
         say("# serving; Ctrl-C ends it")
         while not ended.wait(0.5):  # in steps, so that a signal is noticed on every platform
             pass

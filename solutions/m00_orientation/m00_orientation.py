@@ -891,7 +891,7 @@ class Settings:
     keyword_weight: float = number_field("KEYWORD_WEIGHT", 0.5, 0, 1, "share")  # m04
     candidate_k: int = number_field("CANDIDATE_K", 20, 1, 500, "chunks")  # m04
     context_budget_tokens: int = number_field("CONTEXT_BUDGET_TOKENS", 2000, 64, 1_000_000, "tokens")  # m06
-    abstain_below: float = number_field("ABSTAIN_BELOW", 0.0, 0, 1, "similarity")  # m06
+    abstain_below: float = number_field("ABSTAIN_BELOW", 0.25, 0, 1, "similarity")  # m06
     timeout_s: float = number_field("TIMEOUT_S", 30.0, 0.1, 600, "seconds")  # m07
     deadline_s: float = number_field("DEADLINE_S", 60.0, 0.1, 3600, "seconds")  # m07
     max_attempts: int = number_field("MAX_ATTEMPTS", 1, 1, 10, "attempts")  # m07

@@ -38,7 +38,8 @@ def test_the_printed_variables_lead_to_models_and_a_database_until_it_is_termina
         client = openai.OpenAI(
             base_url=variables["OPENAI_BASE_URL"], api_key=variables["OPENAI_API_KEY"], max_retries=0
         )
-        assert "sim-small" in {model.id for model in client.models.list()}
+        roles = {variables[f"ASSISTANT_{role}_MODEL"] for role in ("CHAT", "LARGE", "EMBEDDING")}
+        assert len(roles) == 3 and roles <= {model.id for model in client.models.list()}
         client.close()
         with psycopg.connect(variables["DATABASE_URL"], connect_timeout=5) as connection:
             assert connection.execute("SELECT 1").fetchone() == (1,)
