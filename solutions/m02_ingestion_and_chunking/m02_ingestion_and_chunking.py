@@ -103,7 +103,7 @@ def words(text):
 # %% [markdown]
 # ## 1 · The incident
 #
-# **Friday, 17:20.** Purchasing has renewed a haulier's contract; `dispatch` still refuses him, and bookings pile up in the parking queue. The on-call engineer asks the assistant what to type. Temperature is 0 since module 1, so everybody who asks gets the same answer.
+# **Friday, 17:20.** Purchasing has renewed a haulier's contract; `dispatch` still refuses him, and bookings pile up in the parking queue. The on-call engineer asks the assistant what to type.
 
 
 # %%
@@ -130,10 +130,10 @@ environ = {
 }
 settings = load_settings(environ)
 client = models.client()
+chat = ChatModel.from_settings(settings)
 library = corpus.load()
 
 
-# %%
 def embed_with(role, batch_size=64):
     """A function from texts to float32 vectors [n, d], through the endpoint, `batch_size` texts a request."""
     name = models.role(role).name
@@ -144,9 +144,6 @@ def embed_with(role, batch_size=64):
         return np.array([item.embedding for reply in replies for item in reply.data], dtype=np.float32)
 
     return embed
-
-
-chat = ChatModel.from_settings(settings)
 
 
 def answer_from(passages, question):
@@ -168,7 +165,7 @@ quoted = str.maketrans({"*": "", "\n": " "})
 say(f"> **On call:** {incident.text}\n>\n> **Assistant:** {before.translate(quoted)}")
 
 # %% [markdown]
-# Nonsense, politely phrased. Which stage? A golden question knows the sentence that answers it: where does it stand, and where does its document rank?
+# Nonsense, politely phrased. A golden question knows the sentence that answers it: where does it stand, and where does its document rank?
 
 # %%
 count_tokens = lru_cache(maxsize=200_000)(load_counter(settings.tokenizer_file))
@@ -192,17 +189,17 @@ passages = [passage for question in answerable for passage in question.passages]
 texts_of = {document.id: document.text for document in library.documents}
 starts = [count_tokens(texts_of[p.document].split(p.quote)[0]) for p in passages]
 figure, axes = plt.subplots()
-axes.hist(starts, bins=range(0, max(starts) + 50, 50), color=plots.BLUE)
-axes.axvspan(window, max(starts), color=plots.RED, alpha=0.12, label="never read by the embedding model")
-axes.set(
-    xlabel="where the quote begins, in tokens", ylabel="golden quotes", title="Facts by their place in the document"
-)
+bins = range(0, max(starts) + window, window // 4)  # the window ends where a bar ends
+axes.hist(starts, bins=bins, color=plots.BLUE)
+axes.axvspan(window, max(starts) + window // 4, color=plots.RED, alpha=0.12, label="never read by the embedding model")
+axes.set(xlabel="where the quote begins, in tokens", ylabel="golden quotes", xlim=(0, max(starts) + window // 4))
+axes.set_title("Facts by their place in the document")
 axes.legend()
 plt.show()
 say(f"You guessed {guess_beyond} %. It is **{np.mean(np.array(starts) > window):.0%}** of {len(starts)} quotes.")
 
 # %% [markdown]
-# To search such a text, cut it into **chunks**, each short enough to be read whole. It sounds like string slicing; it decides about recall, about cost, and about what a re-index does at night. You know the job under another name: keep a derived table in step with its source. New is that rows are *cut* from texts, and that each row costs a model call. Today's boxes:
+# To search such a text, cut it into **chunks**, each short enough to be read whole. You know the job: keep a derived table in step with its source. New is that rows are *cut* from texts, and that each row costs a model call. Today's boxes:
 
 # %%
 figure = plots.architecture(today=["documents", "chunking"], built=["settings", "model"])
@@ -210,7 +207,7 @@ figure = plots.architecture(today=["documents", "chunking"], built=["settings", 
 # %% [markdown]
 # ## 2 · Documents
 #
-# The inherited index kept an id and a text. The front matter (who may read it, what replaces it, when it was written) was dropped, and module 0 paid for that with a wrong answer. So the first record is a document with its metadata. Given:
+# The inherited index kept an id and a text. The front matter (who may read it, what replaces it, when it was written) was dropped, and module 0 paid for that with a wrong answer. Given:
 
 # %% nbgrader={"grade": false, "grade_id": "m02-documents-given", "locked": true, "schema_version": 3, "solution": false, "task": false}
 #| export documents.py
@@ -281,14 +278,14 @@ def content_hash(text: str) -> str:
 # %% [markdown] nbgrader={"grade": false, "grade_id": "m02-document-goal", "locked": true, "schema_version": 3, "solution": false, "task": false}
 # ### Exercise 1 · `m02-document` · front matter that survives
 #
-# *8 minutes · difficulty 1 of 3 · 6 points.* **Why production cares:** YAML guesses types: `version: 1.10` becomes 1.1, `country: no` becomes False. And a page whose label was forgotten must not become a page for everybody: fail closed.
+# *8 minutes · difficulty 1 of 3 · 6 points.* **Why production cares:** YAML guesses types: `version: 1.10` becomes 1.1. And a page whose label was forgotten must not become a page for everybody: fail closed.
 #
-# **Contract.** `title` and `access` (a text or a list of texts) are required. Every other field lands in `metadata` as typed, lists joined by `", "`, empty ones left out. The body loses white space around it. Every fault is a `DocumentError` with the id.
+# **Contract.** The first line is a fence, and the next fence ends the front matter: `---` from the first column, with nothing else on the line but white space behind. `title` and `access` are required. `access` may be a list of labels; any other list becomes one text, joined by `", "`. What is neither title nor access lands in `metadata` as typed, empty fields left out. The body loses white space around it. Every fault is a `DocumentError` with the id.
 #
 # **By hand.** `---`, `title: Queues`, `access: team:sre`, `version: 1.10`, `---`, `Drain.` → `Document("queues", "Queues", "Drain.", {"version": "1.10"}, ("team:sre",))`
 #
 # <details><summary>Hint 1: where to look</summary>PyYAML's loaders differ in how much they guess. `clean_text` is given.</details>
-# <details><summary>Hint 2: the idea</summary>The first two lines of `---` enclose the front matter; later ones are horizontal rules. One shape for all values, a list of texts, removes most cases.</details>
+# <details><summary>Hint 2: the idea</summary>One shape for all values, a list of texts, removes most cases.</details>
 # <details><summary>Hint 3: pseudocode</summary>
 #
 #     first line a fence, and a second one, or error
@@ -333,7 +330,7 @@ def parse_document(source: str, *, document_id: str) -> Document:
         if not isinstance(key, str) or not all(isinstance(item, str) for item in items):
             raise DocumentError(f"{document_id}: {key!r} is nested: give it a text or a list of texts")
         fields[key] = [item.strip() for item in items if item.strip()]
-    title, access = " ".join(fields.pop("title", [])), tuple(fields.pop("access", []))
+    title, access = ", ".join(fields.pop("title", [])), tuple(fields.pop("access", []))
     text = "\n".join(lines[fences[1] + 1 :]).strip()
     for what, found in (("title", title), ("access label", access), ("text", text)):
         if not found:
@@ -350,7 +347,7 @@ say(
     f"{len(documents)} documents, {len(versions)} different texts; {table['superseded_by'].notna().sum()} say what replaces them,",
     f"{(table['access'] != 'public-internal').sum()} are not for everybody. The inherited index knew neither.",
 )
-table[["kind", "service", "version", "updated", "access", "superseded_by"]].sample(4, random_state=SEED)
+table[["kind", "service", "version", "updated", "access", "superseded_by"]].dropna().sample(4, random_state=SEED)
 
 # %% nbgrader={"grade": true, "grade_id": "m02-document-basic", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
 with Check("m02-document-basic") as check:
@@ -445,6 +442,8 @@ with Check("m02-document-edge") as check:
             "\n---\ntitle: A\naccess: b\n---\nc",
             "---\ntitle: A\naccess: b\n---\n\x00\x07",
             "---\ntitle: A\naccess: ['', ' ']\n---\nc",
+            "---\ntitle: A\naccess: b\n--- end\nc",
+            "----\ntitle: A\naccess: b\n---\nc",
         ):
             check.call(parse_document, bad, document_id="page-8").raises(
                 DocumentError,
@@ -455,10 +454,18 @@ with Check("m02-document-edge") as check:
         check.call(parse_document, "---\ntitle: Größe\naccess: b\n---\nété ---\n--- x\n- - -", document_id="u").has(
             title="Größe", text="été ---\n--- x\n- - -", why="only a whole line of --- is a fence", hint=nudge
         )
+        odd_front = "--- \ntitle: [A, B]\naccess: b\n----: c\nnote: |\n  d\n  ---\n---\t\n---\ne"
+        check.call(parse_document, odd_front, document_id="f").has(
+            title="A, B",
+            text="---\ne",
+            metadata={"----": "c", "note": "d\n---"},
+            why="neither four marks nor indented ones are a fence; white space behind it does not matter",
+            hint="which lines of the front matter do you take for its end?",
+        )
     ### END HIDDEN TESTS
 
 # %% [markdown]
-# A version stayed a version, and labels travel with the text. Skip this, and there is no filter, no "newest wins", and one day a tenant reads a pay scale.
+# A version stayed a version, and labels travel with the text. Skip this, and one day a tenant reads a pay scale.
 #
 # ## 3 · Blocks
 #
@@ -467,14 +474,14 @@ with Check("m02-document-edge") as check:
 # %% [markdown] nbgrader={"grade": false, "grade_id": "m02-blocks-goal", "locked": true, "schema_version": 3, "solution": false, "task": false}
 # ### Exercise 2 · `m02-blocks` · Markdown as blocks
 #
-# *15 minutes · difficulty 2 of 3 · 8 points.* **Why production cares:** `# rotate the key` in a shell script is no heading. Parsers that think so cut scripts in two.
+# *15 minutes · difficulty 2 of 3 · 8 points.* **Why production cares:** `# rotate the key` in a shell script is no heading.
 #
-# **Contract.** Lines lose trailing white space; a block joins its lines by `\n`, without blank ones (code keeps them). For each line the first rule that fits:
+# **Contract.** Lines end at `\n` only and lose trailing white space, in code too; a block joins its lines by `\n`, without blank ones (code keeps them). For each line the first rule that fits:
 #
 # 1. **code** begins with ```` ``` ```` or `~~~` (three or more, indented or not) and ends with a line of at least as many of the same mark, or with the text. Its fences belong to it.
-# 2. **heading**: one to six `#`, white space, a title (closing `#`s dropped). It ends the sections of its level and below, and opens one.
+# 2. **heading**: one to six `#`, white space, a title (closing `#`s go if white space stands before them: `# C#` stays). It ends the sections of its level and below, and opens one.
 # 3. a **blank** line ends paragraph and table; a list goes on behind it only with an item or an indented line.
-# 4. **table**: lines that begin with `|`.
+# 4. **table**: lines that begin with `|`, indented or not.
 # 5. **list**: an item (`-`, `*`, `+`, `1.`, `1)`, then white space), further items, indented lines, and plain lines directly below.
 # 6. anything else is a **paragraph**.
 #
@@ -659,6 +666,11 @@ with Check("m02-blocks-edge") as check:
             ),
             ("```a`b`\nx", [Block("paragraph", "```a`b`\nx", ())]),
             ("``` \nx\n``` y\n`````", [Block("code", "```\nx\n``` y\n`````", ())]),
+            ("~~~\n  x \t\n \n~~~", [Block("code", "~~~\n  x\n\n~~~", ())]),
+            ("- a\n\n b\n\n\tc\n\nd", [Block("list", "- a\n b\n\tc", ()), Block("paragraph", "d", ())]),
+            ("- a\n  | b |\n  |---|", [Block("list", "- a", ()), Block("table", "  | b |\n  |---|", ())]),
+            ("a\u2028# b\x85- c\nd", [Block("paragraph", "a\u2028# b\x85- c\nd", ())]),
+            ("# C#\n## F# ##", [Block("heading", "C#", ()), Block("heading", "F#", ("C#",))]),
             (
                 "# A\n# A\n## A\nx",
                 [
@@ -673,7 +685,7 @@ with Check("m02-blocks-edge") as check:
     ### END HIDDEN TESTS
 
 # %% [markdown]
-# Every line sits in one block, every block knows its sections. Without that, the next step cuts tables between header and row, and you find out from a customer.
+# Every line sits in one block, every block knows its sections. Without that, the next step cuts tables between header and row.
 #
 # ## 4 · Chunks
 #
@@ -694,7 +706,7 @@ from itertools import groupby
 
 from assistant.documents import Block, Document, content_hash
 
-CountTokens = Callable[[str], int]  # joined texts may have fewer tokens than their parts together, never more
+CountTokens = Callable[[str], int]  # joined texts never have more tokens than their parts together
 
 _COARSE_TO_FINE = ((r"\n[ \t]*\n\s*", "\n\n"), (r"\n", "\n"), (r"(?<=[.!?])[ \t]+", " "), (r"[ \t]+", " "))
 
@@ -782,7 +794,7 @@ for piece in chunk_fixed(next(each for each in documents if each.id == "config-d
     print(piece.text, "\n" + "─" * 60)
 
 # %% [markdown]
-# Rows without a header, a cut through a word, and nothing says which service these keys belong to. How much does that cost? A quote that no chunk holds whole can't be found whole, whatever the search does. Guess which share of the golden quotes a fixed cut of 200 tokens destroys.
+# Rows without a header, a cut through a word, and nothing says which service these keys belong to. A quote that no chunk holds whole can't be found whole. Guess which share of the golden quotes a fixed cut of 200 tokens destroys.
 
 # %%
 guess_cut = 5  # percent: a colleague's guess, write yours
@@ -813,9 +825,11 @@ axes = plots.guess_and_measurement(
 #
 # *20 minutes · difficulty 3 of 3 · 10 points.* **Why production cares:** a chunk is all that search and model will see. "| 10 | 1 – 16 |" answers nothing; with header, section and service in front it does.
 #
-# **Contract.** `split_block`: the block whole if it fits into `limit` tokens. Else a **table** is cut between rows, every piece with the header row and the line below it; **code** between lines, every piece with the block's fences; too long a row or line, and every other kind, goes through `split_text`. If the repeated lines would fill more than half of the limit, `split_text` takes it all.
+# **Contract.** `split_block`: the block whole if it fits into `limit` tokens. Else a **table** is cut between rows, every piece with the header row and the line below it; **code** between lines, every piece with the block's fences; too long a row or line, and every other kind, goes through `split_text`. If the lines to repeat have more than half of the limit, the whole block, header included, goes through `split_text`.
 #
-# `chunk_document`: blocks below the same headings share chunks, in order, `"\n\n"` between them, as many as fit; other headings begin a new chunk. A chunk's headings are the document's title, then the section path without repetitions of that title. `max_tokens` bounds the whole `embedding_text`; if its heading line takes more than half, the outermost headings go. A heading with nothing below it counts as a paragraph of the section around it.
+# `chunk_document`: neighbours with equal `headings` share chunks, in order, `"\n\n"` between them, as many as fit; other `headings` begin a new chunk. A chunk's own headings are the document's title, then the section path without headings equal to that title. `max_tokens` (16 or more, else `ValueError`) bounds the whole `embedding_text`; while its heading line has more than half, the outermost heading goes, the title first. A heading with nothing below it counts as a paragraph of the section around it.
+#
+# A text never has more tokens than its parts together: add up the parts, and the bound holds.
 #
 # **By hand**, in words: title `T`, text `# A`, `x y`, `# B`, `z` → `("T", "A") "x y"` and `("T", "B") "z"`.
 #
@@ -927,7 +941,9 @@ with Check("m02-chunk-basic") as check:
         hint="group neighbouring blocks by their headings; what is a heading block still needed for?",
     )
     check.call(chunk_document, page, max_tokens=15, count_tokens=words).raises(
-        ValueError, why="headings and text do not fit into less than 16", hint="look at the contract's last sentence"
+        ValueError,
+        why="headings and text do not fit into less than 16",
+        hint="refuse such a limit before anything else",
     )
     table = "| Key | Default |\n|---|---|\n" + "\n".join(f"| key{i} | {i} |" for i in range(20))
     check.call(split_block, Block("table", table, ()), 30, words).satisfies(
@@ -972,6 +988,12 @@ with Check("m02-chunk-basic") as check:
         check.call(split_block, Block("list", "- a b\n- c d", ()), 6, words).equals(
             ["- a b\n- c d"], why="it fits", hint=nudge
         )
+        around = Document("r", "T", "a\n\n# T\n\nb\n\n## U\n\n### T\n\nc", {}, ("a",))
+        check.call(chunk_document, around, max_tokens=50, count_tokens=words).equals(
+            [Chunk("r", 0, ("T",), "a"), Chunk("r", 1, ("T",), "b"), Chunk("r", 2, ("T", "U"), "c")],
+            why="blocks are grouped by their headings, before the title is taken out, wherever it stands",
+            hint=nudge,
+        )
     ### END HIDDEN TESTS
 
 # %% nbgrader={"grade": true, "grade_id": "m02-chunk-edge", "locked": true, "points": 6, "schema_version": 3, "solution": false, "task": false}
@@ -1002,7 +1024,7 @@ with Check("m02-chunk-edge") as check:
     )
     ### BEGIN HIDDEN TESTS
     with check.hidden():
-        nudge = "try other ways to count: characters, bytes"
+        nudge = "count in characters, or bytes: which line or heading is longer than its share of the limit?"
         letters = len
         for text in (
             "a" * 1500,
@@ -1049,8 +1071,44 @@ with Check("m02-chunk-edge") as check:
         )
         for blank in ("", " \n\n "):
             check.call(chunk_document, Document("e", "T", blank, {}, ("a",)), max_tokens=30, count_tokens=words).equals(
-                [], why="a text without words has no chunks", hint=nudge
+                [],
+                why="a text without words has no chunks",
+                hint="what does your code do with an empty list of blocks?",
             )
+        script = "~~~\n" + "\n".join("" if i % 3 else f"step {i} of it" for i in range(60)) + "\n~~~"
+        check.call(split_block, Block("code", script, ()), 30, words).satisfies(
+            lambda pieces: [line for p in pieces for line in p.split("\n")[1:-1]] == script.split("\n")[1:-1],
+            expected="",
+            problem="blank lines of code are lost",
+            why="in a script, a configuration or a patch a blank line may mean something",
+            hint="which lines do you drop?",
+        )
+        rows = "| a | b |\n|---|---|\n" + "\n".join(f"| {i} | {i} |" for i in range(8))
+        for kind, framed, start in (
+            ("table", rows, "| a | b |\n|---|---|\n"),
+            ("code", "``` a b\n" + "c d e\n" * 8 + "```", "``` a b\n"),
+        ):
+            repeated = 2 * (words(start) + (kind == "code"))
+            check.call(split_block, Block(kind, framed, ()), repeated, words).satisfies(
+                lambda pieces, start=start: len(pieces) > 1 and all(piece.startswith(start) for piece in pieces),
+                expected="",
+                problem="header or fences were not repeated",
+                why="the repeated lines have exactly half of the limit, not more",
+                hint="compare with >, and with whole numbers",
+            )
+            check.call(split_block, Block(kind, framed, ()), repeated - 1, words).equals(
+                split_text(framed, repeated - 1, words),
+                problem="wrong pieces below half",
+                why="pieces that are mostly header are no use: above half, split_text takes the whole block",
+                hint="what do you do when the repeated lines have more than half of the limit?",
+            )
+        half = Document("e", "A title of six words, all", "# B\n\nx y", {}, ("a",))  # with ">" and "B" eight words
+        check.call(chunk_document, half, max_tokens=16, count_tokens=words).equals(
+            [Chunk("e", 0, ("A title of six words, all", "B"), "x y")],
+            problem="a heading is missing",
+            why="the heading line has exactly half of the limit, not more",
+            hint="count the whole heading line, as it is embedded",
+        )
         deep = Document("e", "A long title of eight words in all", "# B\n\nx y z", {}, ("a",))
         check.call(chunk_document, deep, max_tokens=16, count_tokens=words).satisfies(
             lambda chunks: len(chunks) == 1 and chunks[0].headings == ("B",) and chunks[0].text == "x y z",
@@ -1062,7 +1120,7 @@ with Check("m02-chunk-edge") as check:
     ### END HIDDEN TESTS
 
 # %% [markdown]
-# The key's chunk now says whose key it is. Forget to budget the headings, and some chunks lose their end in the embedding model, which is how this module began.
+# The key's chunk now says whose key it is. (Title and first heading differ by a colon there, so the path has both; comparing more loosely would be a decision of its own.) Forget to budget the headings, and some chunks lose their end in the embedding model, which is how this module began.
 #
 # ## 5 · What a cut costs
 #
@@ -1077,18 +1135,19 @@ cutters = {
 }
 sizes = [100, 200, 300]
 cut = {(name, size): [c for each in documents for c in cutters[name](each, size)] for name in cutters for size in sizes}
-ceiling = pd.Series({key: np.mean([bool(found) for found in whole_in(chunks)]) for key, chunks in cut.items()}).unstack(
-    0
-)
-axes = ceiling[list(cutters)].mul(100).plot(marker="o", figsize=(7.2, 3.2), ylim=(0, 103), xticks=sizes)
+whole = {key: whole_in(chunks) for key, chunks in cut.items()}
+look = {"style": ["o-", "v:", "s--", "D-."], "figsize": (7.2, 3.2), "xticks": sizes}  # lines that meet stay visible
+ceiling = pd.Series({key: np.mean([bool(found) for found in whole[key]]) for key in cut}).unstack(0)[list(cutters)]
+axes = ceiling.mul(100).plot(**look, ylim=(0, 103))
 axes.set(xlabel="chunk size, tokens", ylabel="percent of quotes whole", title="What a cut leaves whole")
 plt.show()
 
 # %% [markdown]
-# Recursive keeps quotes whole as well as structure does, without knowing Markdown. But somebody must also *find* the chunk and read it, and tokens in the prompt are the price. So compare at equal price: rank all chunks that the asker may read, read from the top until a **token budget** is used up. Was the quote among it?
+# Recursive keeps quotes whole as well as structure does, without knowing Markdown. But somebody must also *find* the chunk, and tokens in the prompt are the price. So compare at equal price: rank the chunks that the asker may read, read from the top until a **token budget** is used up. Was the quote among it?
 
 # %%
 stem = Stemmer.Stemmer("english")
+embed_fast = embed_with("fast_embedding", batch_size=256)
 READ_TOKENS = 800  # what two whole documents of the inherited prompt take, roughly
 labels = {document.id: set(document.access) for document in documents}
 
@@ -1106,43 +1165,42 @@ def rank_bm25(chunks, questions, top=150):
 
 
 def rank_vectors(chunks, questions, top=150):
-    """The same by cosine similarity of embeddings."""
-    scores = embed([question.text for question in questions]) @ embed([chunk.embedding_text for chunk in chunks]).T
+    """The same by cosine similarity, with the fast embedding model."""
+    asked, texts = [question.text for question in questions], [chunk.embedding_text for chunk in chunks]
+    scores = embed_fast(asked) @ embed_fast(texts).T
     return np.argsort(-scores, axis=1, kind="stable")[:, :top]
 
 
 def quote_recall(chunks, ranked, budget=READ_TOKENS):
     """Per passage: was its quote whole in one of the chunks read within `budget` tokens? One bool per passage."""
-    length = np.array([count_tokens(chunk.embedding_text) for chunk in chunks])
-    whole, hits = iter(whole_in(chunks)), []
+    texts = [chunk.embedding_text for chunk in chunks]
+    length = np.array([len(found) for found in tokenizer.encode_batch_fast(texts, add_special_tokens=False)])
+    holders, hits = iter(whole_in(chunks)), []
     for question, order in zip(answerable, ranked, strict=True):
         order = [n for n in order if labels[chunks[n].document_id] & set(question.asked_by)]
         read = {n for n, used in zip(order, np.cumsum(length[order]), strict=True) if used <= budget}
-        hits += [bool(next(whole) & read) for _ in question.passages]
+        hits += [bool(next(holders) & read) for _ in question.passages]
     return np.array(hits)
 
 
 # %%
 by_words = {key: quote_recall(chunks, rank_bm25(chunks, answerable)) for key, chunks in cut.items()}
 curve = pd.Series({key: hits.mean() for key, hits in by_words.items()}).unstack(0)[list(cutters)]
-axes = curve.mul(100).plot(marker="o", figsize=(7.2, 3.2), xticks=sizes, ylim=(0, None))
+axes = curve.mul(100).plot(**look, ylim=(0, None))
 axes.set(xlabel="chunk size, tokens", ylabel="percent of quotes read", title=f"BM25, {READ_TOKENS} tokens read")
 plt.show()
 
 # %% [markdown]
-# Too small, and a chunk lacks the question's words; too large, and the budget is gone after three of them. Now by embeddings, at one size: each strategy embeds the whole corpus, which takes a while the first time.
+# Too small, and a chunk lacks the question's words; too large, and the budget is gone after three of them. Now by embeddings, at one size; and as a control, recursive pieces with the document's title in front.
 
 # %%
 SIZE = 200
-by_vectors = {"fixed": quote_recall(cut["fixed", SIZE], rank_vectors(cut["fixed", SIZE], answerable))}
-by_vectors["recursive"] = quote_recall(cut["recursive", SIZE], rank_vectors(cut["recursive", SIZE], answerable))
-
-# %%
 titles = {document.id: (document.title,) for document in documents}
 titled = [replace(chunk, headings=titles[chunk.document_id]) for chunk in cut["recursive", SIZE]]
-by_vectors["recursive + title"] = quote_recall(titled, rank_vectors(titled, answerable))
+rivals = {"fixed": cut["fixed", SIZE], "recursive": cut["recursive", SIZE]}
+rivals |= {"recursive + title": titled, "structure": cut["structure", SIZE]}
+by_vectors = {name: quote_recall(chunks, rank_vectors(chunks, answerable)) for name, chunks in rivals.items()}
 by_words["recursive + title", SIZE] = quote_recall(titled, rank_bm25(titled, answerable))
-by_vectors["structure"] = quote_recall(cut["structure", SIZE], rank_vectors(cut["structure", SIZE], answerable))
 at_size = {"BM25": {name: by_words[name, SIZE] for name in by_vectors}, "embeddings": by_vectors}
 shares = pd.DataFrame({how: {name: 100 * hits.mean() for name, hits in by.items()} for how, by in at_size.items()})
 axes = shares.plot.bar(rot=0, figsize=(7.2, 3.2), width=0.7)
@@ -1154,19 +1212,22 @@ rng = np.random.default_rng(SEED)
 draws = rng.integers(0, len(passages), (2000, len(passages)))
 
 
-def gain(how, over):
-    """Mean gain of structure in percentage points, and its 95 % bootstrap interval over passages."""
-    difference = 100 * (at_size[how]["structure"].astype(float) - at_size[how][over])
+def gain(hits, over):
+    """Mean gain in percentage points, and its 95 % bootstrap interval over passages."""
+    difference = 100 * (hits.astype(float) - over)
     return [difference.mean(), *np.percentile(difference[draws].mean(axis=1), [2.5, 97.5])]
 
 
-rows = {(how, over): gain(how, over) for how in at_size for over in ("fixed", "recursive", "recursive + title")}
-pd.DataFrame(rows, index=["gain of structure, points", "from", "to"]).T.round(1)
+rows = {(how, over): gain(by["structure"], by[over]) for how, by in at_size.items() for over in list(rivals)[:-1]}
+by_size = {size: by_words["structure", size] for size in sizes}
+rows |= {("BM25", f"structure, {size} tokens"): gain(by_size[SIZE], by_size[size]) for size in sizes if size != SIZE}
+columns = [f"gain of structure, {SIZE} tokens, in points", "from", "to"]
+pd.DataFrame(rows, index=columns).T.rename_axis(["ranked by", "over"]).round(1)
 
 # %% [markdown]
-# Read the intervals before you repeat a slogan. Against blind cutting the gain is clear; against recursive pieces that carry the *title* it shrinks. Much of what structure gets credit for is a heading line in front of the text. An interval that reaches below 0 says: these questions can't tell.
+# Read the intervals before you repeat a slogan: one that reaches below 0 says that these questions can't tell. Look at recursive pieces with the *title*: much of what structure gets credit for is a heading line in front of the text. And look at the sizes before you trust the peak of a curve.
 #
-# Recall is one side; the other is paid at ingestion. How much must be embedded again when somebody inserts *one word* near the top of a page?
+# The other side is paid at ingestion. How much must be embedded again when somebody inserts *one word* near the top of a page?
 
 # %%
 guess_again = {"fixed": 50, "recursive": 50, "structure": 50}  # percent of a page's chunks: write yours
@@ -1188,25 +1249,29 @@ axes = plots.guess_and_measurement(
 )  # fmt: skip
 plt.show()
 cost = {name: [len(cut[name, SIZE]), sum(count_tokens(c.embedding_text) for c in cut[name, SIZE])] for name in cutters}
-pd.DataFrame(cost, index=["chunks", "tokens to embed"]).T
+cost = pd.DataFrame(cost, index=["chunks", "tokens to embed"]).T
+cost[f"chunks, at {max(sizes)} tokens, longer than the window"] = [
+    sum(count_tokens(chunk.embedding_text) > window for chunk in cut[name, max(sizes)]) for name in cutters
+]
+cost
 
 # %% [markdown]
-# One insertion moves every fixed boundary behind it; sections stop the wave. Overlap buys back quotes, and is paid in tokens for ever. **Frozen:** structure-aware, at the size where your curve peaks. Change the number if your curve says so.
+# One insertion moves every fixed boundary behind it; sections stop the wave. Overlap buys back quotes, and is paid in tokens for ever. **Frozen:** structure-aware, 200 tokens. Where the intervals can't tell two sizes apart, the window decides: what is longer loses its end again, as in section 1.
 
 # %% nbgrader={"grade": false, "grade_id": "m02-decision", "locked": false, "schema_version": 3, "solution": false, "task": false}
 #| export chunking.py
 CHUNK_SIZE_TOKENS = (
-    200  # frozen in m02: the peak of recall at equal tokens read; all of a chunk fits the model's window
+    200  # frozen in m02: nothing tried is better beyond chance, and all of a chunk fits the model's window
 )
 
 # %% [markdown]
 # ## 6 · A store that can be brought up to date
 #
-# The inherited script drops its table and embeds everything again. While it runs, nobody gets an answer; when it fails, nobody gets one until somebody wakes up; every night is paid in full. Its replacement has three tables:
+# The inherited script drops its table and embeds everything again. When it fails, nobody gets an answer until somebody wakes up; every night is paid in full. Its replacement has three tables:
 #
-# - `documents`: one row a source, with a **fingerprint** of everything its rows are made from. Equal fingerprint, nothing to do.
+# - `documents`: one row a source, with a **fingerprint** of everything its rows are made from. Equal fingerprint: these rows are right already.
 # - `chunks`: what search will see, each with the labels of its document. Rows are inserted and deleted, never updated.
-# - `embeddings`: a **ledger** of what has been paid for, addressed by content, as objects are in git. A text that moves, repeats, or comes back next week costs nothing.
+# - `embeddings`: a **ledger** of what has been paid for, addressed by content. A text that moves, repeats, or comes back next week costs nothing.
 
 # %% nbgrader={"grade": false, "grade_id": "m02-store-given", "locked": true, "schema_version": 3, "solution": false, "task": false}
 #| export ingest.py
@@ -1289,7 +1354,7 @@ def document_fingerprint(document: Document, chunks: Sequence[Chunk]) -> str:
 #
 # *15 minutes · difficulty 2 of 3 · 8 points.* **Why production cares:** embedding is the slow, billed and failing part. And a vector of NaN has distance NaN to everything, and raises nothing.
 #
-# **Contract.** `embed_missing` embeds each text (by `content_hash`) that has no vector of `model_id` yet, once, in the order given, at most `batch_size` a call, and commits **batch by batch**. No transaction is open while `embed` works. A vector that somebody else stored meanwhile is no error. A wrong shape, another dimension than the model's in the ledger, a vector that is zero or not finite: `VectorError`, nothing of that batch stored. What `embed` raises goes through.
+# **Contract.** `embed_missing` embeds each text (by `content_hash`) that has no vector of `model_id` yet, once, in the order given, at most `batch_size` a call, and commits **batch by batch**. No transaction is open while `embed` works. A vector that somebody else stored meanwhile is no error. A wrong shape, another dimension than the model's in the ledger (a new model's first batch decides it), a vector that as float32 is zero or not finite: `VectorError`, nothing of that batch stored. What `embed` raises goes through at once.
 #
 # psycopg begins a transaction with the first statement unless autocommit is on, and `with connection.transaction():` inside of one is a mere savepoint. So put **every** statement, reads too, into such a block.
 #
@@ -1437,27 +1502,35 @@ with Check("m02-ledger-breaking") as check, fresh_schema() as connect_broken:
             raise ConnectionError("502 bad gateway")
         return vectors
 
-    for is_autocommit in (True, False):
-        session = connect_broken(f"autocommit_{is_autocommit}", autocommit=is_autocommit)
-        name = f"model {is_autocommit}"
+    for autocommit, five_texts in ((True, ["a", "b", "c", "d", "e"]), (False, ["v", "w", "x", "y", "z"])):
+        session = connect_broken(f"autocommit_{autocommit}", autocommit=autocommit)
         broken_embed, broken_calls = fake_embedder(spoil=fail_second)
 
-        def run_batches(texts, embed=broken_embed, session=session, name=name):
+        def run_batches(texts, embed=broken_embed, session=session, autocommit=autocommit):
             """embed_missing with batches of two; the second call of embed fails."""
-            return embed_missing(session, texts, embed=embed, model_id=name, batch_size=2)
+            return embed_missing(session, texts, embed=embed, model_id="model", batch_size=2)
 
         start_count = stored()
-        check.call(run_batches, ["a", "b", "c", "d", "e"]).raises(
+        check.call(run_batches, five_texts, autocommit=autocommit).raises(
             ConnectionError, why="the endpoint failed; the caller has to know", hint="do not swallow it"
         )
-        check.observe(f"vectors stored then, autocommit={is_autocommit}", stored() - start_count).equals(
+        check.observe(f"the calls of embed then, autocommit={autocommit}", broken_calls).equals(
+            [five_texts[:2], five_texts[2:4]],
+            problem="it goes on after a failed batch",
+            why="the second call failed; whether the third one is bought is the caller's decision",
+            hint="let what embed raises end the loop",
+        )
+        check.observe(f"vectors stored then, autocommit={autocommit}", stored() - start_count).equals(
             2,
             problem="paid work is lost",
             why="the first batch was complete; other sessions must see it before the second one fails",
             hint="was a transaction open already when you opened yours?",
         )
-        check.call(run_batches, ["a", "b", "c", "d", "e"]).equals(
-            3, problem="paid twice", why="only c, d and e are missing", hint="go on where it stopped"
+        check.call(run_batches, five_texts, autocommit=autocommit).equals(
+            3,
+            problem="wrong number the second time",
+            why="two of the five are in the ledger",
+            hint="go on where it stopped",
         )
 
     def with_nan(number, texts, vectors):
@@ -1501,7 +1574,7 @@ with Check("m02-ledger-breaking") as check, fresh_schema() as connect_broken:
             ).fetchall()
             states.extend(state for (state,) in rows)
             key = content_hash(texts[0])
-            watcher.execute("INSERT INTO embeddings VALUES (%s, %s, %s)", (name, key, vectors[0]))
+            watcher.execute("INSERT INTO embeddings VALUES ('model', %s, %s)", (key, vectors[0]))
             return vectors
 
         check.call(run_batches, ["j", "k", "l"], embed=fake_embedder(spoil=look)[0]).satisfies(
@@ -1521,6 +1594,17 @@ with Check("m02-ledger-breaking") as check, fresh_schema() as connect_broken:
         check.call(run_batches, ["m"], embed=fake_embedder(spoil=lambda n, t, v: v.astype(np.float64))[0]).equals(
             1, why="numbers are numbers", hint=nudge
         )
+        check.call(run_batches, ["n"], embed=fake_embedder(spoil=lambda n, t, v: v.astype(float) / 1e60)[0]).raises(
+            VectorError, why="what is stored are float32, and there these numbers are zero", hint=nudge
+        )
+        growing, before_count = fake_embedder(spoil=lambda n, t, v: v[:, : 5 - n])[0], stored()
+        check.call(lambda: embed_missing(session, list("opqr"), embed=growing, model_id="new", batch_size=2)).raises(
+            VectorError,
+            problem="two dimensions under one model",
+            why="the first batch of a new model decides the dimension of the others",
+            hint="what do you know about the model after each batch?",
+        )
+        check.observe("", stored() - before_count).equals(2, why="the first batch stays", hint=nudge)
     ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -1529,9 +1613,9 @@ with Check("m02-ledger-breaking") as check, fresh_schema() as connect_broken:
 # %% [markdown] nbgrader={"grade": false, "grade_id": "m02-write-goal", "locked": true, "schema_version": 3, "solution": false, "task": false}
 # ### Exercise 5 · `m02-write` · one document, one transaction
 #
-# *10 minutes · difficulty 2 of 3 · 6 points.* **Why production cares:** somebody searches while you write. They must find the old page or the new one, never half of the new one.
+# *10 minutes · difficulty 2 of 3 · 6 points.* **Why production cares:** somebody searches while you write, and must find the old page or the new one, never half of it.
 #
-# **Contract.** `write_document` makes the stored rows equal to the document and its chunks, and commits. Returns `"added"`, `"changed"`, or, by fingerprint, `"unchanged"`: then nothing is written. A change replaces all chunks and renews `ingested_at`. What Postgres refuses is raised, and the old version stays.
+# **Contract.** `write_document` makes the stored rows equal to the document and its chunks, and commits. Returns `"added"`, `"changed"`, or, by fingerprint, `"unchanged"`: then nothing is written. A change replaces title, metadata, labels and all chunks, and renews `ingested_at`. What Postgres refuses is raised, and the old version stays. However it ends, no transaction is left open.
 #
 # **By hand.** Three chunks are stored, the new version has two → two rows, positions 0 and 1.
 #
@@ -1628,6 +1712,16 @@ with Check("m02-write-basic") as check, fresh_schema() as connect_rows:
         hint="which columns are there?",
     )
     check.call(written, *first_page).equals("unchanged", why="nothing has changed", hint="compare fingerprints")
+    left_open = rows_reader.execute(
+        "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE %s AND state LIKE 'idle in%%'",
+        (rows_reader.info.get_parameters()["application_name"].replace("_reader", "_writer"),),
+    ).fetchone()
+    check.observe("transactions that are open then, autocommit=False", left_open[0]).equals(
+        0,
+        problem="a transaction stays open",
+        why="reading began it; its snapshot and its locks stay until somebody ends it",
+        hint="how does your function leave when nothing has changed?",
+    )
     check.call(written, *page_of("one", "zwei", service="dispatch")).equals(
         "changed", why="it is stored already, with other text", hint="compare fingerprints"
     )
@@ -1649,7 +1743,15 @@ with Check("m02-write-basic") as check, fresh_schema() as connect_rows:
         check.observe("", [labels_now for _, _, labels_now in rows_of()]).equals(
             [["tenant:a", "team:b"]] * 2, why="a chunk has its document's labels", hint=nudge
         )
-        document, chunks = page_of("one", "zwei", service="tariff", access=("tenant:a", "team:b"))
+        document, chunks = page_of("one", "zwei", owner="yard", access=("tenant:a", "team:b"))
+        check.call(written, document, chunks).equals("changed", why="metadata changed", hint=nudge)
+        kept = rows_reader.execute("SELECT metadata FROM documents WHERE id = 'p'").fetchone()
+        check.observe("", kept[0]).equals(
+            {"owner": "yard"},
+            problem="metadata of the old version is left",
+            why="a field that the new version lacks is gone, `superseded_by` for example",
+            hint=nudge,
+        )
         check.call(written, document, chunks[:1]).equals("changed", why="it was cut in another way", hint=nudge)
         stamp = "SELECT xmin::text, ingested_at FROM documents WHERE id = 'p'"
         old_stamp = rows_reader.execute(stamp).fetchone()
@@ -1661,8 +1763,10 @@ with Check("m02-write-basic") as check, fresh_schema() as connect_rows:
         check.observe("", [len(rows_of("p")), len(rows_of("q"))]).equals(
             [1, 2], why="others are left alone", hint=nudge
         )
+        stamp_q = stamp.replace("'p'", "'q'")
+        old_stamp = rows_reader.execute(stamp_q).fetchone()
         check.call(written, *page_of("one", "y", page_id="q")).equals("changed", why="another text", hint=nudge)
-        check.observe("", rows_reader.execute(stamp.replace("'p'", "'q'")).fetchone()[1] > old_stamp[1]).equals(
+        check.observe("", rows_reader.execute(stamp_q).fetchone()[1] > old_stamp[1]).equals(
             True, why="ingested_at says when the version came in", hint=nudge
         )
         hashes = rows_reader.execute(
@@ -1739,11 +1843,11 @@ with Check("m02-write-crash") as check, fresh_schema() as connect_crash:
     ### END HIDDEN TESTS
 
 # %% [markdown]
-# Four calls, four outcomes; a value that Postgres refuses leaves the old version whole. Without the transaction a reader meets half a runbook, and the other half may be the warning.
+# A value that Postgres refuses leaves the old version whole. Without the transaction a reader meets half a runbook, and the other half may be the warning.
 #
 # ## 7 · The run
 #
-# Given are the report and the lock, an *advisory lock* of the session: it spans many transactions and machines, and Postgres gives it back when the process dies. (Not behind a pooler in transaction mode: connect directly.)
+# Given are the report, `database_errors`, and an *advisory lock* of the session: it spans transactions and machines, and ends with the process. (Not behind a pooler in transaction mode: connect directly.)
 
 # %% nbgrader={"grade": false, "grade_id": "m02-ingest-given", "locked": true, "schema_version": 3, "solution": false, "task": false}
 #| export ingest.py
@@ -1753,17 +1857,27 @@ from contextlib import contextmanager, suppress
 
 
 @contextmanager
+def database_errors() -> Iterator[None]:
+    """A failure of the database in the `with` block, lost connection or full disk, becomes an IngestError."""
+    try:
+        yield
+    except psycopg.OperationalError as error:
+        reason = " ".join(str(error).split())
+        raise IngestError(f"the database failed: {reason}. What is stored is whole; run again to go on.") from error
+
+
+@contextmanager
 def ingest_lock(connection: psycopg.Connection[Any]) -> Iterator[None]:
     """Be the only ingester of this schema, on any machine, while the `with` block runs.
 
     Raises:
-        IngestError: another session holds it, or this connection is in the middle of a transaction.
+        IngestError: another session holds it, the database failed, or this connection has a transaction open.
     """
     key = "hashtextextended('assistant.ingest ' || current_schema(), 0)"
     status = psycopg.pq.TransactionStatus
     if connection.info.transaction_status in (status.INTRANS, status.INERROR):
         raise IngestError("this connection has an open transaction: commit it, or roll it back, before ingesting")
-    with connection.transaction():
+    with database_errors(), connection.transaction():
         row = connection.execute(f"SELECT pg_try_advisory_lock({key})").fetchone()
     if not (row and row[0]):
         raise IngestError("another ingester is at work here: let it finish, or find its session in pg_locks")
@@ -1776,7 +1890,10 @@ def ingest_lock(connection: psycopg.Connection[Any]) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class IngestReport:
-    """What one run did: documents by outcome; `chunks_embedded` texts were paid for; `failed` says why, by id."""
+    """What one run did: documents by outcome; `failed` says why, by id.
+
+    `chunks_embedded` counts what was paid: every text that `embed` gave a vector for, stored or refused.
+    """
 
     added: int
     changed: int
@@ -1802,28 +1919,28 @@ def forget_orphans(connection: psycopg.Connection[Any]) -> int:
 #
 # *25 minutes · difficulty 3 of 3 · 12 points.* **Why production cares:** ingestion runs at night, against two systems that fail. The only recovery that works then is: run it again.
 #
-# **Contract.** Under `ingest_lock`, for each document in order: chunk it, pay for what is missing, write it, count the outcome.
+# **Contract.** Under `ingest_lock`, for each document in order: chunk it, pay for what is missing (by the ledger: a stored page has no vectors of a *new* model), write it, count the outcome.
 #
-# - Documents are **gathered** until their chunks fill a batch, then embedded together.
+# - The source is read **lazily**, once; it may be larger than memory.
+# - Documents are **gathered** until they have `batch_size` chunks or more, then embedded together; `progress(documents_seen, texts_embedded)` is called after every such group.
+# - `chunks_embedded` is the invoice: each text that `embed` gave a vector for, also when that vector was refused.
 # - **One document's fault is its own**: `chunk` or `write_document` raises, no chunks come, or its text spoils a batch. It goes into `failed` (id → reason), its stored version stays, all others are stored. When a batch fails, each of its documents is tried alone.
-# - An id that comes twice: the first document counts, and the id is in `failed`.
-# - The **database's** failure (`psycopg.OperationalError`) ends the run as an `IngestError`; an error of the *source* goes through.
+# - An id that comes twice: the first document counts, even if it failed, and the id is in `failed`.
+# - The **database's** failure (`psycopg.OperationalError` while storing or pruning) ends the run as an `IngestError`; an error of the *source* goes through, of whatever type.
 # - `prune=True`, at the end: what is stored and did not come in is deleted (what failed did come in). If **nothing** came in, that is a broken source: `IngestError`.
-# - `progress(documents_seen, texts_embedded)` is called after every batch.
 #
 # **By hand.** Stored: a, b. In come b (changed), c, c, pruning → added 1, changed 1, deleted 1, failed `{"c": …}`.
 #
-# <details><summary>Hint 1: where to look</summary>You have all the parts. What remains is who catches what.</details>
-# <details><summary>Hint 2: the idea</summary>Count texts in a wrapper around `embed`. Catch twice: around one document (all but the database's failure), and around the run (only that).</details>
+# <details><summary>Hint 1: where to look</summary>You have all the parts (an open transaction here? Look at your `write_document`). What remains is who catches what.</details>
+# <details><summary>Hint 2: the idea</summary>Count texts in a wrapper around `embed`. Catch twice: around one document (all but the database's failure), and around each use of the database (only that: `with database_errors():`).</details>
 # <details><summary>Hint 3: pseudocode</summary>
 #
-#     flush: pay for all of the group; failed -> pay for each alone
+#     flush, in database_errors: pay for all of the group; failed -> pay for each alone
 #            write each; an exception -> failed; progress
 #     lock:
 #         each document: id seen -> failed; chunk; none -> failed; into the group
 #             enough chunks wait -> flush
-#         flush; prune
-#     OperationalError anywhere -> IngestError from it
+#         flush what is left; prune, in database_errors
 # </details>
 
 
@@ -1848,13 +1965,14 @@ def ingest(
         chunk: cuts one document; deterministic, else everything changes on every run.
         embed: called with at most `batch_size` texts, outside of any transaction.
         prune: delete what is stored and did not come in.
-        progress: told (documents seen, texts embedded) after every batch.
+        progress: told (documents seen, texts embedded) after every group of documents.
 
     Returns:
         Counts, and the documents that failed, with reasons.
 
     Raises:
         IngestError: another ingester is at work, the database failed, or pruning without any document.
+        Exception: whatever the source raises.
 
     Example: `ingest(connection, documents, chunk=chunk, embed=embed, model_id="m")`, then again: all are unchanged.
     """
@@ -1873,6 +1991,7 @@ def ingest(
         texts = [part.embedding_text for part in chunks]
         embed_missing(connection, texts, embed=counted, model_id=model_id, batch_size=batch_size)
 
+    @database_errors()
     def flush() -> None:
         is_paid = False
         try:
@@ -1895,34 +2014,31 @@ def ingest(
         if progress:
             progress(len(seen), done["embedded"])
 
-    try:
-        with ingest_lock(connection):
-            for document in documents:
-                if document.id in seen:
-                    failed[document.id] = "this id came twice: the first document counts"
-                    continue
-                seen.add(document.id)
-                try:
-                    parts = chunk(document)
-                except Exception as error:  # noqa: BLE001  as above
-                    failed[document.id] = f"{type(error).__name__}: {error}"
-                    continue
-                if not parts:
-                    failed[document.id] = "it has no text: nobody could ever find it"
-                    continue
-                group.append((document, parts))
-                if sum(len(waiting) for _, waiting in group) >= batch_size:
-                    flush()
+    with ingest_lock(connection):
+        for document in documents:
+            if document.id in seen:
+                failed[document.id] = "this id came twice: the first document counts"
+                continue
+            seen.add(document.id)
+            try:
+                parts = chunk(document)
+            except Exception as error:  # noqa: BLE001  as above
+                failed[document.id] = f"{type(error).__name__}: {error}"
+                continue
+            if not parts:
+                failed[document.id] = "it has no text: nobody could ever find it"
+                continue
+            group.append((document, parts))
+            if sum(len(waiting) for _, waiting in group) >= batch_size:
+                flush()
+        if group:
             flush()
-            if prune and not seen:
-                raise IngestError("no document came in, and pruning would delete everything: look at the source")
-            if prune:
-                with connection.transaction():
-                    gone = connection.execute("DELETE FROM documents WHERE id <> ALL(%s)", (list(seen),))
-                    done["deleted"] = gone.rowcount
-    except psycopg.OperationalError as error:
-        reason = " ".join(str(error).split())
-        raise IngestError(f"the database failed: {reason}. What is stored is whole; run again to go on.") from error
+        if prune and not seen:
+            raise IngestError("no document came in, and pruning would delete everything: look at the source")
+        if prune:
+            with database_errors(), connection.transaction():
+                gone = connection.execute("DELETE FROM documents WHERE id <> ALL(%s)", (list(seen),))
+                done["deleted"] = gone.rowcount
     return IngestReport(done["added"], done["changed"], done["unchanged"], done["deleted"], done["embedded"], failed)
     ### END SOLUTION
 
@@ -1938,8 +2054,13 @@ def cut_as_frozen(document, size=settings.chunk_size_tokens):
     return chunk_document(document, max_tokens=size, count_tokens=count_tokens)
 
 
+def show_ingest(documents_seen, texts_embedded):
+    status.update(Markdown(f"{documents_seen} of {len(documents)} documents · {texts_embedded:,} texts embedded"))
+
+
 harborline = {"chunk": cut_as_frozen, "embed": embed, "model_id": settings.embedding_model, "prune": True}
-ingest(store, documents, **harborline)
+status = display(Markdown("…"), display_id=True)
+ingest(store, documents, **harborline, progress=show_ingest)
 
 # %% nbgrader={"grade": true, "grade_id": "m02-ingest-basic", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
 with Check("m02-ingest-basic") as check, fresh_schema() as connect_run:
@@ -1958,7 +2079,8 @@ with Check("m02-ingest-basic") as check, fresh_schema() as connect_run:
 
     def run(pages, embed=plain_embed, connection=run_writer, **options):
         """ingest on a connection of the check's."""
-        return ingest(connection, pages, chunk=cut_lines, embed=embed, model_id="m", **{"batch_size": 4, **options})
+        options = {"model_id": "m", "batch_size": 4, **options}
+        return ingest(connection, pages, chunk=cut_lines, embed=embed, **options)
 
     def complete_rows(reader=run_reader):
         """Documents, chunks, vectors, and chunks that miss their vector, as another session sees them."""
@@ -1989,14 +2111,21 @@ with Check("m02-ingest-basic") as check, fresh_schema() as connect_run:
         changed=1, unchanged=2, chunks_embedded=1,
         problem="too much is embedded", why="one word changed, in one chunk", hint="the ledger knows the others",
     )  # fmt: skip
-    small_calls = fake_embedder()
-    run([page(f"s{i}", f"line {i}") for i in range(12)], embed=small_calls[0])
+    small_calls, small_steps = fake_embedder(), []
+    small_pages = [page(f"s{i}", f"line {i}") for i in range(12)]
+    run(small_pages, embed=small_calls[0], progress=lambda *numbers: small_steps.append(numbers))
     check.observe("calls of embed for 12 pages of one chunk, batch_size=4", len(small_calls[1])).satisfies(
         lambda calls: calls <= 4,
         expected="3 calls, or 4",
         problem="small pages cost a request each",
         why="an endpoint's latency is paid per request",
-        hint="gather documents until their chunks fill a batch",
+        hint="gather documents until they have enough chunks for a batch",
+    )
+    check.observe("progress(documents, texts) for these pages", list(dict.fromkeys(small_steps))).equals(
+        [(4, 4), (8, 8), (12, 12)],
+        problem="wrong progress",
+        why="it is told after every group of documents that was embedded together",
+        hint="where does a group end?",
     )
     ### BEGIN HIDDEN TESTS
     with check.hidden():
@@ -2028,6 +2157,38 @@ with Check("m02-ingest-basic") as check, fresh_schema() as connect_run:
         found = run_reader.execute("SELECT DISTINCT access FROM chunks WHERE document_id = 'a'").fetchall()
         check.observe("", found).equals([(["tenant:x"],)], why="labels reach the chunks", hint=nudge)
         check.call(run, [page("z", "one\none\none")]).has(added=1, why="a text may repeat", hint=nudge)
+        tall_embed, tall_calls = fake_embedder()
+        tall_steps, drawn = [], []
+
+        def tall_pages():
+            for i in range(8):
+                drawn.append(i)
+                yield page(f"tall {i}", "\n".join(f"tall {i} {j}" for j in range(3)))
+
+        def embed_and_look(texts):
+            drawn.append("embed")
+            return tall_embed(texts)
+
+        run(tall_pages(), embed=embed_and_look, progress=lambda *numbers: tall_steps.append(numbers))
+        check.observe("", list(dict.fromkeys(tall_steps))).equals(
+            [(2, 6), (4, 12), (6, 18), (8, 24)],
+            problem="wrong groups",
+            why="a group ends as soon as it has `batch_size` chunks or more; it may have few documents, or many",
+            hint="what do you count while you gather?",
+        )
+        check.observe("", drawn.index("embed") <= 3).equals(
+            True,
+            problem="the source is not read lazily",
+            why="a source may be larger than memory, and its first pages can be stored while it lists the rest",
+            hint="take one document at a time, and look at it before you take the next one",
+        )
+        check.call(run, small_pages, model_id="m2").has(
+            unchanged=12,
+            chunks_embedded=12,
+            problem="pages without a vector of the new model",
+            why="the fingerprint knows nothing of models; only the ledger can say what is missing",
+            hint="whom do you ask before you skip a page?",
+        )
         check.call(run, []).has(added=0, unchanged=0, deleted=0, failed={}, why="nothing to do", hint=nudge)
     ### END HIDDEN TESTS
 
@@ -2061,7 +2222,7 @@ with Check("m02-ingest-sync") as check, fresh_schema() as connect_sync:
     )
     check.call(sync, [sync_page("b", "new"), sync_page("c"), sync_page("c", "again")]).has(
         added=1, changed=1, deleted=1,
-        problem="wrong report", why="a is gone, b is new text, c counts once", hint="what came in, what is stored?",
+        problem="wrong report", why="a is gone, b is new text, c counts once", hint="write down three sets for this call: ids stored before, ids that came in, ids seen twice",
     ).satisfies(
         lambda report: list(report.failed) == ["c"] and "c" in ids() and "a" not in ids(),
         expected="failed names c; c is stored, a is not",
@@ -2093,6 +2254,24 @@ with Check("m02-ingest-sync") as check, fresh_schema() as connect_sync:
 
         check.call(lambda: sync(broken_source())).raises(
             TimeoutError, why="an error of the source goes through", hint=nudge
+        )
+
+        def lost_source():
+            yield sync_page("d", "newer still")
+            raise psycopg.OperationalError("the wiki's own database is down")
+
+        check.call(lambda: sync(lost_source())).raises(
+            psycopg.OperationalError,
+            problem="an error of the source is reported as the store's",
+            why="a source may be a database, too: 'the database failed' would send somebody to the wrong one",
+            hint="which calls of yours use the store's connection? Only those can lose it",
+        )
+        check.call(sync, [sync_page("f", "uncuttable"), sync_page("f", "second")], prune=False).satisfies(
+            lambda report: report.added == 0 and list(report.failed) == ["f"] and "f" not in ids(),
+            expected="",
+            problem="the second document of an id was stored",
+            why="the first document counts, even if it failed: which one is stored must not depend on luck",
+            hint="when do you remember an id?",
         )
         check.observe("", "b" in ids() and "d" in ids()).equals(
             True, problem="a source that broke off was pruned", why="half a listing is no listing", hint=nudge
@@ -2232,6 +2411,14 @@ with Check("m02-ingest-breaking") as check, fresh_schema() as connect_storm:
                 expected="",
                 why="every document fails, each with its reason",
                 hint=nudge,
+            ).satisfies(
+                lambda report, name=name: (
+                    report.chunks_embedded >= 6 if name == "narrow" else not report.chunks_embedded
+                ),
+                expected="",
+                problem="wrong invoice",
+                why="a vector that came is paid, also if the ledger refuses it; a call that raised gave none",
+                hint="who sees every answer of the endpoint, before anybody can refuse it?",
             )
         check.call(storm, [storm_page("big", "\n".join(f"line {i}" for i in range(300)))], batch_size=64).has(
             added=1, chunks_embedded=300, why="a page may be larger than a batch", hint=nudge
@@ -2290,7 +2477,7 @@ say(
 # %% [markdown]
 # ## 8 · Break it
 #
-# Three faults, each in a store of its own, each run three times in a row. The names are shuffled. The logs are lost; you have the counters. Which is which?
+# Three faults, each run three times in a row, in a store of its own. The logs are lost; you have the counters. Which is which?
 #
 # - **outage**: every third request to the embedding endpoint fails;
 # - **poison**: one page has a NUL character, written past `parse_document`;
@@ -2333,11 +2520,14 @@ columns = pd.MultiIndex.from_product([["run 1", "run 2", "run 3"], ["written", "
 pd.DataFrame([observed[letter][0] for letter in "ABC"], index=list("ABC"), columns=columns)
 
 # %%
-diagnosis = {"A": "outage", "B": "outage", "C": "outage"}  # your reading: outage, poison or wrong model
+diagnosis = {"A": "?", "B": "?", "C": "?"}  # your reading: outage, poison or wrong model
 
-for letter, fault in zip("ABC", order, strict=True):
-    reason = next(iter(observed[letter][1].values()), "all documents were stored in the last run")
-    print(letter, "✓" if diagnosis[letter] == fault else "✗", fault, "·", reason[:95])
+if "?" in diagnosis.values():
+    print("Write your reading first: the truth appears when all three are named.")
+else:
+    for letter, fault in zip("ABC", order, strict=True):
+        reason = next(iter(observed[letter][1].values()), "all documents were stored in the last run")
+        print(letter, "✓" if diagnosis[letter] == fault else "✗", fault, "·", reason[:95])
 
 # %% [markdown]
 # An outage wanders, poison stays on one page, a wrong model fails everything at once *and is paid for*. Alert on the shape. Now the rude ones: the database gone in the middle, and two ingesters at once.
@@ -2385,9 +2575,9 @@ show(rows, ["", "documents", "chunks", "twice", "without a vector", "the run sai
 # %%
 odd_texts = {
     "empty": "",
-    "one word": "Drain.",
+    "one word, comes twice": "Drain.",
     "4,000 words in one line": "word " * 4000,
-    "5 MB": "# Log\n\n" + "The queue was drained. " * 220_000,
+    "1 MB": "# Log\n\n" + "The queue was drained. " * 44_000,
     "NUL inside": "a\x00b",
     "no label": "text",
 }
@@ -2405,11 +2595,11 @@ rows = [(name, found.get(name, 0), told.failed.get(name, "").split("DETAIL")[0])
 show(rows, ["page", "chunks", "why it failed"])
 
 # %% [markdown]
-# Nothing lost, nothing twice, and the repair is the ordinary command. The loser of the race did not wait: a queue of waiting cron jobs is an outage of its own.
+# Nothing lost, nothing twice (the word that came twice is stored once, and reported), and the repair is the ordinary command. The loser of the race did not wait: a queue of cron jobs is an outage of its own.
 #
 # ## 9 · Scale
 #
-# For scale there is the documentation inside your own Python: docstrings, READMEs, the language reference. (The first reading takes a minute or two.) Guess the rate: your chunker, a request per batch, the fast embedding model, one transaction per document.
+# For scale there is the documentation inside your own Python. (The first reading takes a minute or two.) Guess the rate: your chunker, a request per batch, the fast embedding model, one transaction per document.
 
 # %%
 guess_rate = 300  # chunks per second: a colleague's guess, write yours
@@ -2504,11 +2694,11 @@ say(
 )
 
 # %% [markdown]
-# A line that bends would be a lookup that grows with the table. The second run still cuts everything, because the fingerprint includes how a page is cut: the price of never asking "did somebody change the splitter?".
+# A line that bends would be a lookup that grows with the table. The second run still cuts everything, because the fingerprint includes how a page is cut.
 #
 # ## 10 · Where the system stands
 #
-# Same embedding model, same chat model, same prompt; only the unit has changed, from documents to chunks. (An exact scan in SQL; module 3 builds indexes.)
+# Same models, same prompt; only the unit has changed, from documents to chunks. (An exact scan in SQL; module 3 builds indexes.)
 
 # %%
 SEARCH = """
@@ -2548,11 +2738,10 @@ def ask_inherited(question):
     return scoreboard.Answer(reply.text, [library.documents[i].id for i in ranked[:50]], reply.cost_usd)
 
 
-def row_of(system):
-    return scoreboard.row(scoreboard.judge(lambda item: system(item.text), scoreboard.questions(library)), library)
-
-
-measured = {"before: whole documents": row_of(ask_inherited), "after: chunks": row_of(ask)}
+systems = {"before: whole documents": ask_inherited, "after: chunks": ask}
+asked = scoreboard.questions(library)
+judged = {name: scoreboard.judge(lambda item, ask=ask: ask(item.text), asked) for name, ask in systems.items()}
+measured = {name: scoreboard.row(replies, library) for name, replies in judged.items()}
 scoreboard.record(MODULE, measured["after: chunks"])
 display(scoreboard.table({name: vars(row) for name, row in measured.items()}).round(3))
 scoreboard.table().round(3)
@@ -2566,9 +2755,20 @@ say(
     f"Stated as the golden facts demand: **{scoreboard.is_right(incident, before)}** before,",
     f"**{scoreboard.is_right(incident, after.text)}** after.",
 )
+right_before, right_after = (
+    [reply.is_right for reply in replies if reply.question.answerable] for replies in judged.values()
+)
+share, (low, high) = np.mean(right_before), measured["after: chunks"].intervals["answered_correctly"]
+verdict = (
+    "still holds the old share: no evidence of better answers" if low <= share <= high else "excludes the old share"
+)
+say(
+    f"Soberly: {sum(right_after)} of {len(right_after)} answerable questions are answered correctly, {sum(right_before)} before.",
+    f"The 95 % interval of the new share, {low:.2f} to {high:.2f}, {verdict}.",
+)
 
 # %% [markdown]
-# Soberly: twenty questions are few, and many answers are still wrong. The right chunk is read more often; whether the model uses it is another stage.
+# One question more or less is chance. The right chunk is read more often; whether the model uses it is another stage, and saying "I don't know" is module 6's subject.
 #
 # ## What you take away
 #
@@ -2578,10 +2778,10 @@ say(
 # 4. One document, one transaction; pay before you write; the recovery is to run it again.
 # 5. Pruning is the dangerous part: never from an empty or broken listing.
 #
-# **When not to do this.** Documents shorter than the window need no chunks. If a database table is your source, its change feed beats a nightly listing. And where a whole page fits your prompt and your purse, retrieve by chunk, but read the page.
+# **When not to do this.** Documents shorter than the window need no chunks. If a database table is your source, its change feed beats a nightly listing.
 #
 # **On call.** *The nightly ingest reports: 0 failed, 9 deleted more than usual, 40 % fewer texts embedded. Nobody complains. Do you look?*
 #
-# <details><summary>One answer</summary>Yes: a listing that was cut off looks exactly so, and pruning believed it. A guard on the *share* of deletions, not only on an empty listing, belongs into the job. Undo is cheap while the ledger has the vectors: repair the source, run again, and only then call `forget_orphans`.</details>
+# <details><summary>One answer</summary>Yes: a listing that was cut off looks exactly so, and pruning believed it. A guard on the *share* of deletions, not only on an empty listing, belongs into the job. Repair the source and run again, and only then call `forget_orphans`: until then undo is cheap.</details>
 #
 # **Primary sources.** *CommonMark Spec 0.31.2*, sections 4 and 5. *PostgreSQL documentation*, 13.3.5 "Advisory Locks".
