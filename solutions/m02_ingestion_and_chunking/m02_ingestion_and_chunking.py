@@ -1225,7 +1225,7 @@ columns = [f"gain of structure, {SIZE} tokens, in points", "from", "to"]
 pd.DataFrame(rows, index=columns).T.rename_axis(["ranked by", "over"]).round(1)
 
 # %% [markdown]
-# Read the intervals before you repeat a slogan: one that reaches below 0 says that these questions can't tell. Look at recursive pieces with the *title*: much of what structure gets credit for is a heading line in front of the text. And look at the sizes before you trust the peak of a curve.
+# Read the intervals before you repeat a slogan: one that reaches below 0 says that these questions can't tell. Look at recursive pieces with the *title*: part of what structure gets credit for is a heading line in front of the text. And look at the sizes before you trust the peak of a curve.
 #
 # The other side is paid at ingestion. How much must be embedded again when somebody inserts *one word* near the top of a page?
 
@@ -2773,7 +2773,7 @@ say(
 # ## What you take away
 #
 # 1. An index that silently holds a part of each text fails exactly where nobody looks: at the end of long pages.
-# 2. Compare chunkers at equal tokens *read*; much of the magic is a heading in front.
+# 2. Compare chunkers at equal tokens *read*; part of the magic is a heading in front.
 # 3. Address embeddings by content: moves, repeats, labels and undo cost nothing.
 # 4. One document, one transaction; pay before you write; the recovery is to run it again.
 # 5. Pruning is the dangerous part: never from an empty or broken listing.
