@@ -134,6 +134,7 @@ chat = ChatModel.from_settings(settings)
 library = corpus.load()
 
 
+# %%
 def embed_with(role, batch_size=64):
     """A function from texts to float32 vectors [n, d], through the endpoint, `batch_size` texts a request."""
     name = models.role(role).name
@@ -146,6 +147,7 @@ def embed_with(role, batch_size=64):
     return embed
 
 
+# %%
 def answer_from(passages, question):
     """The inherited prompt over these passages, through module 1's client."""
     rule = "Answer the question from the context, in at most 60 words."
@@ -1135,11 +1137,9 @@ cutters = {
 }
 sizes = [100, 200, 300]
 cut = {(name, size): [c for each in documents for c in cutters[name](each, size)] for name in cutters for size in sizes}
-whole = {key: whole_in(chunks) for key, chunks in cut.items()}
 look = {"style": ["o-", "v:", "s--", "D-."], "figsize": (7.2, 3.2), "xticks": sizes}  # lines that meet stay visible
-ceiling = pd.Series({key: np.mean([bool(found) for found in whole[key]]) for key in cut}).unstack(0)[list(cutters)]
-axes = ceiling.mul(100).plot(**look, ylim=(0, 103))
-axes.set(xlabel="chunk size, tokens", ylabel="percent of quotes whole", title="What a cut leaves whole")
+ceiling = pd.Series({key: np.mean([bool(found) for found in whole_in(chunks)]) for key, chunks in cut.items()})
+axes = ceiling.unstack(0)[list(cutters)].mul(100).plot(**look, ylim=(0, 103), title="What a cut leaves whole, percent")
 plt.show()
 
 # %% [markdown]
@@ -2603,12 +2603,10 @@ show(rows, ["page", "chunks", "why it failed"])
 
 # %%
 guess_rate = 300  # chunks per second: a colleague's guess, write yours
-
 status = display(Markdown("…"), display_id=True)
 
 
-def show_reading(files, total):
-    """Called by the corpus while it parses; not called when its cache answers."""
+def show_reading(files, total):  # called while the corpus parses; not when its cache answers
     if files % 500 == 0:
         status.update(Markdown(f"reading {files:,} of {total:,} files"))
 
