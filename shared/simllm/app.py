@@ -136,8 +136,7 @@ class App:
             raise unknown_url(method, path, POST_ROUTES)
         _require(method, "POST", path)
         data = parse_json(body)
-        exchange.entry.model = data["model"] if isinstance(data.get("model"), str) else None
-        exchange.entry.stream = data.get("stream") is True
+        exchange.entry.note_request(data)
         exchange.headers.update(self.quotas.admit(client, data, embedding=path == "/v1/embeddings"))
         meeting = self.faults.take(client, path, stream=exchange.entry.stream)
 

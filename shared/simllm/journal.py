@@ -8,11 +8,12 @@ business. What the server cannot see: a client that leaves after the last byte w
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -34,6 +35,9 @@ class Entry:
         fault: kind of the scripted fault that hit it, or None; the first one when there were several.
         prompt_tokens, completion_tokens: as billed; of a stream, what was delivered.
         stream: whether the client asked for a stream.
+        temperature: as the client sent it, or None.
+        output_limit_tokens: `max_completion_tokens`, `max_tokens` or `max_output_tokens`, or None.
+        messages_digest: same digest, same `messages`; None when the request has none.
         latency_ms: simulated latency, including a scripted delay.
         complete: False while a response is under way, and for ever when it broke off.
         number: 1 for this client's first request.
@@ -64,6 +68,9 @@ class Entry:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     stream: bool = False
+    temperature: float | None = None
+    output_limit_tokens: int | None = None
+    messages_digest: str | None = None
     latency_ms: float = 0.0
     complete: bool = False
     number: int = 0
@@ -83,6 +90,17 @@ class Entry:
     silent_ms: float = 0.0
     outcome: str = "pending"
     accepted: bool = False
+
+    def note_request(self, body: Mapping[str, Any]) -> None:
+        """What the request asks for, as far as it is of the right type."""
+        self.model = body["model"] if isinstance(body.get("model"), str) else None
+        self.stream = body.get("stream") is True
+        if isinstance(temperature := body.get("temperature"), int | float):
+            self.temperature = float(temperature)
+        limits = (body.get(name) for name in ("max_completion_tokens", "max_tokens", "max_output_tokens"))
+        self.output_limit_tokens = next((limit for limit in limits if isinstance(limit, int)), None)
+        if isinstance(messages := body.get("messages"), list):
+            self.messages_digest = hashlib.sha256(json.dumps(messages, sort_keys=True).encode()).hexdigest()[:16]
 
     def as_dict(self) -> dict[str, Any]:
         """The entry as plain JSON."""

@@ -31,7 +31,6 @@ PER_CATEGORY = 2  # dev questions of each category in the experiments; 40 takes 
 # %load_ext coursekit
 
 # %% nbgrader={"grade": false, "grade_id": "m06-imports", "locked": true, "schema_version": 3, "solution": false, "task": false}
-import json
 import os
 import random
 from dataclasses import replace
@@ -42,7 +41,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from IPython.display import Markdown, display
-from openai import DefaultHttpxClient
 
 from assistant import llm
 from assistant.chunking import CHUNK_SIZE_TOKENS, chunk_document
@@ -79,15 +77,17 @@ def pipeline_for(bench, hits, budget_tokens=400, **options):
     return Pipeline(lambda question: hits, bench.openai, checked_model, words, budget_tokens, **options)
 
 
-def recording(sent):
-    """A bench that notes what each request asks for: [messages, temperature, output limit, timeout in seconds]."""
+def asked_for(bench):
+    """What each request asked for: [digest of the messages, temperature, output limit, timeout in seconds]."""
+    fields = "messages_digest", "temperature", "output_limit_tokens", "read_timeout_s"
+    return [[entry[name] for name in fields] for entry in bench.journal()]
 
-    def note(request):
-        body = json.loads(request.read())
-        limit = body.get("max_completion_tokens", body.get("max_tokens"))
-        sent.append([body["messages"], body["temperature"], limit, request.extensions["timeout"]["read"]])
 
-    return models.bench(http_client=DefaultHttpxClient(event_hooks={"request": [note]}))
+def digest_of(messages):
+    """The digest that the journal has of these messages."""
+    bench = models.bench()
+    llm.complete(bench.openai, checked_model, messages, temperature=0, max_output_tokens=1)
+    return bench.journal()[-1]["messages_digest"]
 
 
 def outcome_of(bench):
@@ -1508,11 +1508,10 @@ with Check("m06-ask-failing") as check:
         check.observe("hidden", [told.citations[1].document_id, len(told.verification.verified)]).equals(
             ["crane", 1], problem="wrong citations", why="a number leads to its hit", hint=nudge
         )
-        sent = []
-        recorder, limits = recording(sent), {"max_output_tokens": 77, "timeout_s": 7.5}
+        recorder, limits = models.bench(), {"max_output_tokens": 77, "timeout_s": 7.5}
         recorder.script(lying, lying)
         rejected = ask(pipeline_for(recorder, crane, version=CAUTIOUS, strict=PASTED, **limits), "How much?")
-        wanted = [build_messages("How much?", crane, CAUTIOUS), 0, 77, 7.5]
+        sent, wanted = asked_for(recorder), [digest_of(build_messages("How much?", crane, CAUTIOUS)), 0, 77, 7.5]
         names = ("the first request's messages", "the temperature", "the output limit", "the timeout")
         for name, expected, got in zip(names, wanted, sent[0], strict=True):
             check.observe("hidden", got).satisfies(
@@ -1523,7 +1522,7 @@ with Check("m06-ask-failing") as check:
                 hint="pass on what the pipeline says",
             )
         check.observe("hidden", sent[1]).satisfies(
-            lambda got: got == [build_messages("How much?", crane, PASTED), *wanted[1:]],
+            lambda got: got == [digest_of(build_messages("How much?", crane, PASTED)), *wanted[1:]],
             expected="the contract's",
             problem="wrong second request",
             why="it has the strict version's messages, and the same limits",
@@ -1776,13 +1775,13 @@ with Check("m06-stream-basic") as check:
                 why=why,
                 hint="what does the note count?",
             )
-        sent, reports, reported_early = [], [], []
-        recorder, limits = recording(sent), {"max_output_tokens": 77, "timeout_s": 7.5}
+        reports, reported_early = [], []
+        recorder, limits = models.bench(), {"max_output_tokens": 77, "timeout_s": 7.5}
         recorder.script(Fault("reply", text=lies, also=[Fault("slow", delay_ms=150)]))
         pipeline = pipeline_for(recorder, gate, version=CAUTIOUS, strict=PASTED, **limits)
         for _ in stream_answer(pipeline, "When?", on_answer=reports.append):
             reported_early += reports
-        wanted = [build_messages("When?", gate, CAUTIOUS), 0, 77, 7.5]
+        sent, wanted = asked_for(recorder), [digest_of(build_messages("When?", gate, CAUTIOUS)), 0, 77, 7.5]
         for name, expected, got in zip(
             ("the messages", "the temperature", "the output limit", "the timeout"), wanted, sent[0], strict=True
         ):

@@ -36,6 +36,17 @@ def test_a_retry_has_the_digest_of_the_first_attempt(client: openai.OpenAI, benc
     assert (first["error_code"], first["retry_after_ms"]) == ("server_error", 1)
 
 
+def test_what_a_request_asks_for_is_noted(client: openai.OpenAI, bench: Bench, key: str) -> None:
+    client.chat.completions.create(model="sim-small", messages=HI, temperature=0.25, max_completion_tokens=3)
+    client.chat.completions.create(model="sim-large", messages=[*HI], max_tokens=4)
+    client.chat.completions.create(model="sim-large", messages=[{"role": "user", "content": "ho"}])
+    client.responses.create(model="sim-small", input="hi", max_output_tokens=16)
+    asked = [(entry["temperature"], entry["output_limit_tokens"]) for entry in bench.journal(key)]
+    assert asked == [(0.25, 3), (None, 4), (None, None), (None, 16)]
+    first, same, other, none = (entry["messages_digest"] for entry in bench.journal(key))
+    assert first == same != other and none is None
+
+
 def test_the_clients_own_headers_are_noted(client: openai.OpenAI, bench: Bench, key: str) -> None:
     client.with_options(timeout=7).models.list(extra_headers={"Idempotency-Key": "order-7"})
     client.models.list(extra_headers={"x-stainless-retry-count": "inf", "x-stainless-read-timeout": "soon"})
