@@ -1344,7 +1344,7 @@ for (n, line), colour in zip(power.items(), (plots.BLUE, plots.ORANGE), strict=T
     plt.plot([100 * loss for loss in losses], line, "o-", color=colour, label=f"{n} questions")
 plt.plot(10, guess_power, "D", color=plots.INK, label="your guess, 20 questions")
 plt.gca().set(xlabel="pages lost, %", ylabel="stopped, %", ylim=(-3, 103), title="What the gate can notice")
-plt.legend(fontsize=8.5, loc="center right")
+plt.legend(fontsize=8.5, loc="upper left", bbox_to_anchor=(1, 1))
 plt.show()
 
 # %% [markdown]
