@@ -142,7 +142,8 @@ def attack(
         if confess:
             exercise = course.EXERCISES[module][-1]
             texts[exercise.name] = f"{exercise.head}\n{CONFESSION}\n{exercise.body}"
-        notebook = maker.solved(**texts)
+        # not exported: an exported cell may not lean on the attack's own cell, and would not even run
+        notebook = maker.solved(**{name: _unexported(text) for name, text in texts.items()})
         opening = "\n\n".join(part for part in (maker.facts() if informed or confess else "", first) if part.strip())
         if opening:
             notebook.cells.insert(index(notebook, f"{course.EXERCISES[module][0].name}-solution"), own(opening))
@@ -151,6 +152,11 @@ def attack(
         return notebook
 
     return Hostile(name, what, make, earns, may_earn, needs_isolation=needs_isolation, leaves=leaves, module=module, odd_python=odd_python, never=never)  # fmt: skip
+
+
+def _unexported(text: str) -> str:
+    first, _, rest = text.partition("\n")
+    return rest if first.startswith("#| export") else text
 
 
 def without(*names: str, module: str = H1) -> frozenset[str]:
