@@ -111,9 +111,9 @@ def test_a_killed_parent_leaves_no_worker_and_no_kernel(make_course: MakeCourse)
         wait_for(started.exists)
         pids = [int(pid) for pid in started.read_text().split()]
         process.kill()
-        process.communicate(timeout=10)
-        wait_for(lambda: not processes_of_course(settings.root) and not any(alive(pid) for pid in pids), seconds=20)
-        wait_for(lambda: os.listdir(temporary) == [], seconds=20)
+        process.communicate(timeout=60)
+        wait_for(lambda: not processes_of_course(settings.root) and not any(alive(pid) for pid in pids), seconds=90)
+        wait_for(lambda: os.listdir(temporary) == [], seconds=90)
 
 
 def test_a_caller_that_raises_still_gets_everything_cleaned_up(
