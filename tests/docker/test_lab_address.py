@@ -35,6 +35,6 @@ def test_the_address_is_loopback_by_default_and_chosen_by_an_option(
 
 
 def test_jupyterlab_is_told_where_to_listen(where: settings.Settings, course: manifest.Manifest) -> None:
-    command = lab.command(where, course, ip="0.0.0.0", port=9000, browser=False)
+    command = lab.command(where, course.modules[0], ip="0.0.0.0", port=9000, browser=False)
     assert {"--ServerApp.ip=0.0.0.0", "--ServerApp.port=9000", "--no-browser"} <= set(command)
-    assert "--no-browser" not in lab.command(where, course, ip="127.0.0.1", port=8888, browser=True)
+    assert "--no-browser" not in lab.command(where, course.modules[0], ip="127.0.0.1", port=8888, browser=True)
