@@ -1,7 +1,8 @@
 """Small checks with known results, for the few checks that must run in the learner's own process.
 
-Half of them must pass and half must fail, at random, before and after the check itself: whoever has patched assert,
-comparison, `Check` or the answers of the channel gives at least one wrong answer. This makes cheating harder, not impossible.
+Half of them must pass and half must fail, by `assert` and by `Check`, in random order, before and after the check itself:
+whoever has patched assert, comparison, `Check` or the answers of the channel gives at least one wrong answer. This makes
+cheating harder, not impossible.
 """
 
 from __future__ import annotations
@@ -26,12 +27,12 @@ class Canaries:
 
     def sing(self) -> str:
         """Empty when every canary gave the right answer, else what went wrong."""
-        expected = [index % 2 == 0 for index in range(self._count)]
-        self._random.shuffle(expected)
-        for should_pass in expected:
+        songs = [(index % 2 == 0, index // 2 % 2 == 0) for index in range(self._count)]  # from four on, every kind
+        self._random.shuffle(songs)
+        for should_pass, by_assert in songs:
             left, right = self._random.randrange(10**6), self._random.randrange(10**6)
             total = left + right if should_pass else left + right + self._random.randrange(1, 100)
-            if self._random.random() < 0.5:
+            if by_assert:
                 source = f"assert {left} + {right} == {total}\n{left} * {right}"
             else:
                 source = _CHECK.format(left=f"{left} + {right}", right=total) + f"\n{left} * {right}"
