@@ -166,7 +166,8 @@ class App:
         wanted = self.settings.admin_key
         given = (exchange.request_header("x-sim-admin-key") or "").encode()
         if wanted is not None and not hmac.compare_digest(given, wanted.encode()):
-            raise ApiError(403, "This server's admin routes need its admin key.", code="admin_key_required")
+            message = "This server's admin routes need its admin key, in the header 'x-sim-admin-key'."
+            raise ApiError(403, message, code="admin_key_required")
 
     async def _answer(
         self, delivery: Delivery, meeting: Meeting, data: dict[str, Any], compute: Callable[[dict[str, Any]], Reply]

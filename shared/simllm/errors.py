@@ -13,6 +13,11 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
+UNREADABLE = (
+    "We could not parse the JSON body of your request. (HINT: This likely means you aren't using your HTTP "
+    "library correctly. The OpenAI API expects a JSON payload, but what was sent was not valid JSON: {})"
+)
+
 
 class SimError(Exception):
     """Base of every error that simllm raises on purpose."""

@@ -7,6 +7,7 @@ them. Roles of the retired `functions` interface are refused by name.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ from simllm.tools import ToolCall
 ROLES = ("system", "assistant", "user", "tool", "developer")
 # a reply that is sent back as it came carries these extra fields
 FIELDS = ("role", "content", "name", "refusal", "annotations", "tool_calls", "tool_call_id", "parsed")
+_NAME = re.compile(r"[^\s<|\\/>]+")
 MAX_CALLS = 128
 MAX_CHARACTERS = 1_048_576  # of one text
 
@@ -101,7 +103,10 @@ def _read_message(name: str, value: object) -> Message:
         raise unsupported(fields.name("role"), "the retired 'functions' interface is not implemented; use 'tools'")
     role = fields.one_of("role", ROLES)
     calls = _read_calls(fields) if role == "assistant" else ()
-    fields.text("name", "")
+    name = fields.text("name", "")
+    if name and not _NAME.fullmatch(name):
+        message = f"Invalid '{fields.name('name')}': string does not match pattern. Expected a string that matches the pattern '^[^\\s<|\\\\/>]+$'."
+        raise ApiError(400, message, param=fields.name("name"), code="invalid_value")
     refusal = fields.text("refusal", "")
     if role == "tool":
         call_id = fields.text("tool_call_id")

@@ -12,7 +12,7 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any, NoReturn
 
-from simllm.errors import ApiError, bad_type, bad_value, missing, unknown_field, unsupported
+from simllm.errors import UNREADABLE, ApiError, bad_type, bad_value, missing, unknown_field, unsupported
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -27,11 +27,7 @@ def parse_json(body: bytes) -> dict[str, Any]:
         data = json.loads(body.decode("utf-8"), parse_constant=_no_constants, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
-        message = (
-            "We could not parse the JSON body of your request. (HINT: This likely means you aren't using your HTTP "
-            f"library correctly. The OpenAI API expects a JSON payload, but what was sent was not valid JSON: {reason})"
-        )
-        raise ApiError(400, message) from None
+        raise ApiError(400, UNREADABLE.format(reason)) from None
     if not isinstance(data, dict):
         raise bad_type("body", "an object", data)
     return data

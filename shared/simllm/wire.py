@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
-from simllm.errors import ApiError
+from simllm.errors import UNREADABLE, ApiError
 from simllm.journal import Entry
 
 Scope = MutableMapping[str, Any]
@@ -86,7 +86,7 @@ class Exchange:
         """The request body.
 
         Raises:
-            ApiError: 413 over `MAX_BODY_BYTES`; the rest is read and dropped first, so the client can hear it.
+            ApiError: 400 for a body that is said to be compressed, which nothing here reads; 413 over `MAX_BODY_BYTES`; the rest is read and dropped first, so the client can hear it.
             Disconnected: the client left while sending.
         """
         parts: list[bytes] = []
@@ -104,6 +104,9 @@ class Exchange:
         if size > MAX_BODY_BYTES:
             limit = MAX_BODY_BYTES // 1024 // 1024
             raise ApiError(413, f"The request body is larger than {limit} MB.", code="request_too_large")
+        coding = (self.request_header("content-encoding") or "identity").strip().lower()
+        if coding not in ("", "identity"):
+            raise ApiError(400, UNREADABLE.format(f"it came with 'Content-Encoding: {coding[:40]}'; send it as it is"))
         return b"".join(parts)
 
     async def wait(self, seconds: float) -> None:

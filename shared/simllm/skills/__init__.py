@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 from simllm.chat import ChatRequest
 from simllm.embeddings import Embedder
-from simllm.skills import answer, freeform, injection, refusal, structured, tasks, toolcalls
+from simllm.skills import answer, freeform, injection, refusal, small_talk, structured, tasks, toolcalls
 from simllm.skills.candidates import Candidate, Plan
 from simllm.skills.feedback import without_feedback
 from simllm.skills.prompt import Prompt, read_prompt
@@ -40,12 +40,17 @@ def _plan_refusal(request: ChatRequest, prompt: Prompt, tools: Toolbox) -> Plan 
     return refusal.plan_refusal(request, prompt)
 
 
+def _plan_small_talk(request: ChatRequest, prompt: Prompt, tools: Toolbox) -> Plan | None:
+    return small_talk.plan_small_talk(request, prompt)
+
+
 def _plan_object(request: ChatRequest, prompt: Prompt, tools: Toolbox) -> Plan:
     return structured.plan_object(request, prompt, tools)
 
 
 ENTRIES: tuple[tuple[Recognises, MakesPlan], ...] = (
     (lambda request, prompt: True, _plan_refusal),
+    (lambda request, prompt: bool(prompt.passages), _plan_small_talk),
     (lambda request, prompt: bool(request.callable_tools), toolcalls.plan_calls),
     (tasks.may_be_task, tasks.plan_task),
     (lambda request, prompt: request.format.kind == "text" and bool(prompt.passages), injection.plan_obedience),

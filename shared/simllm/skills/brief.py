@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from simllm.chat import Message
+from simllm.skills.unmarked import own_lines
 
 _ADJECTIVE = (
     r"(?:the|user(?:['’]s)?|latest|last|new|original|student(?:['’]s)?|candidate(?:['’]s)?|model(?:['’]s)?|"
@@ -23,7 +24,7 @@ _ADJECTIVE = (
 _NOUN = (
     r"(?:contexts?|sources?|passages?|documents?|questions?|query|queries|answers?|responses?|repl(?:y|ies)|candidates?|"
     r"references?|claims?|statements?|texts?|messages?|e-?mails?|tickets?|conversations?|history|dialog(?:ue)?|"
-    r"transcript|follow[- ]?up|labels?|categor(?:y|ies)|classes|rubric|criteri(?:a|on)|article|ground[- ]truth|premise|"
+    r"transcript|follow[- ]?up|labels?|categor(?:y|ies)|classes|rubric|criteri(?:a|on)|article|ground[- ]truth|premise|expected|actual|prediction|"
     r"hypothesis|solution|evidence|snippet|chunk|option|turn|input|review|paragraph|content|data|body|report)"
 )
 _NAME = rf"((?:{_ADJECTIVE}[ _-])*(?:{_NOUN}|{_ADJECTIVE}[ _-]{_NOUN})(?:[ _-](?:text|message|turn|history|question|answer|[A-D]|[1-9]))?)"
@@ -42,6 +43,12 @@ _CLOSING = re.compile(
     r"(?:rate|score|classify|judge|grade|evaluate|assess|decide|choose|pick|summari[sz]e|rewrite|rephrase|reformulate|explain|write|give|generate|produce|label|categori[sz]e|assign|list)\b|"
     r"(?:is|does|do|are|did) (?:the|this|that|every|each|all|it)\b[^\n]*\b(?:answer|response|claim|statement|passage|document|candidate|question|text)|which (?:of|label|category|class|answer|response|one)\b|"
     r"what (?:is the|label|category|class)\b|(?:your )?(?:verdict|label|summary)\b|use (?:one|exactly|only)\b|do not\b|don['’]t\b|no explanation|one word\b|remember\b)",
+    re.I,
+)
+_BRACED = re.compile(r"\{[^{}]*\}")
+_COLON = re.compile(r":(?=\n)\n|:(?![\s\S]*:\n) ")
+_LEADS = re.compile(
+    r"^\W*(?:you(?:r|'re)?|please|act|here(?:'s| is| are)|below|read|given|i|we|as an?|my|our|task|instructions?)\b|\b(?:following|below)\b|[:?]\s*$",
     re.I,
 )
 _TWO = re.compile(r"\b(?:A (?:or|and|vs\.?) B|A/B)\b|\"A\"\s*(?:\||or|,|/)\s*\"B\"")
@@ -128,6 +135,7 @@ def _read(messages: tuple[tuple[str, str], ...]) -> Brief:
 
 def _split(text: str) -> tuple[list[Part], str]:
     """(parts, what is left)."""
+    text = own_lines(text)
     found = [
         Part(m.group(1).lower().replace("_", " "), _bare(_ANY_TAG.sub(" ", m.group(2)))) for m in _TAG.finditer(text)
     ]
@@ -146,12 +154,20 @@ def _labelled(text: str) -> tuple[list[Part], str]:
     marks = [m for i, m in enumerate(marks) if i == 0 or m.start() >= marks[i - 1].end()]
     if not marks:
         return [], text
-    parts, rest = [], [text[: marks[0].start()]]
+    parts: list[Part] = []
+    rest = [text[: marks[0].start()]]
     for mark, following in zip(marks, [*marks[1:], None], strict=True):
         body = text[mark.end() : following.start() if following else len(text)]
         paragraphs = _paragraphs(body)
         while len(paragraphs) > 1 and _CLOSING.match(paragraphs[-1]):
             rest.append(paragraphs.pop())
+        if (
+            not following and len(parts) and len(paragraphs) == 1
+        ):  # an order in the line below the last of several parts
+            body, cut, order = paragraphs[0].rpartition("\n")
+            if cut and _CLOSING.match(order):
+                paragraphs[0] = body
+                rest.append(order)
         parts.append(Part(re.sub(r"[ _]+", " ", mark.group(1)).lower(), _bare("\n\n".join(paragraphs))))
     return [part for part in parts if part.text], "\n\n".join(rest)
 
@@ -160,7 +176,8 @@ def _unnamed(text: str) -> tuple[str, str, str]:
     """(instructions, body, closing instructions) of a message without any names."""
     paragraphs = _paragraphs(text)
     if len(paragraphs) < 2:
-        lead, mark, body = text.partition(":\n") if ":\n" in text else text.partition(": ")
+        mark = _COLON.search(_BRACED.sub(lambda found: "_" * len(found.group()), text))
+        lead, body = (text[: mark.start()], text[mark.end() :]) if mark else (text, "")
         if not mark or len(body.split()) < 4:
             return text, "", ""
         body, order = _without_order(body)
@@ -168,7 +185,7 @@ def _unnamed(text: str) -> tuple[str, str, str]:
     closing: list[str] = []
     while len(paragraphs) > 2 and _CLOSING.match(paragraphs[-1]):
         closing.insert(0, paragraphs.pop())
-    start = 1
+    start = 0 if closing and not _LEADS.search(paragraphs[0]) and not _CLOSING.match(paragraphs[0]) else 1
     while start < len(paragraphs) - 1 and (
         _CLOSING.match(paragraphs[start]) or re.match(r"[-*•] |\d[.)] ", paragraphs[start])
     ):

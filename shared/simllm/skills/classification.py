@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +20,8 @@ from simllm.schema import ReplyFormat, schema_types
 from simllm.skills.alignment import Reader
 from simllm.skills.brief import Brief, read_brief
 from simllm.skills.candidates import Plan, weigh
-from simllm.skills.outcome import Outcome, write
+from simllm.skills.json_wish import schema_from_prompt
+from simllm.skills.outcome import Outcome, is_verdict, write
 from simllm.skills.pairing import Reading, pair
 from simllm.skills.units import sentences
 from simllm.skills.words import terms
@@ -80,6 +82,8 @@ _PROTOTYPES = {
     "praise": "Great job, thank you so much, I was delighted.",
     "question": "Could you tell me how, when or where? I would like to know.",
     "request": "Please could you do, send, change or add this for me?",
+    "pos": "I love it. Wonderful, excellent, thank you, very happy and satisfied.",
+    "neg": "I hate it. Terrible, awful, disappointed, angry, a waste of money.",
     "spam": "Congratulations, you won a prize, click this link, limited offer, free money.",
 }
 
@@ -143,7 +147,13 @@ def plan_classification(request: ChatRequest, tools: Toolbox) -> Plan | None:
         _TASK.search(brief.instructions) or names_labels(brief) or _CHOICE.search(brief.instructions)
     ):
         return None
-    labels = read_labels(brief, request.format)
+    wanted = request.format
+    if wanted.kind == "json_object":
+        shown = schema_from_prompt(brief.instructions)
+        if _enum(shown) and not is_verdict(shown):
+            return None  # a label among values to extract
+        wanted = replace(wanted, schema=shown) if _enum(shown) else wanted
+    labels = read_labels(brief, wanted)
     text = "\n".join(p.text for p in brief.parts if not _LABEL_PART.search(p.name))
     if len(labels) < 2 or not text or brief.find("question", "quer") and brief.find("context", "document", "passage"):
         return None
@@ -153,7 +163,13 @@ def plan_classification(request: ChatRequest, tools: Toolbox) -> Plan | None:
     texts = []
     for i in order:
         outcome = Outcome(names[i], float(min(1.0, max(0.0, 0.5 + scores[i]))), reason, sentences(text)[0], (names[i],))
-        texts.append(write(outcome, request.format, brief.instructions))
+        texts.append(
+            write(
+                outcome,
+                replace(wanted, kind="json_schema") if wanted is not request.format else wanted,
+                brief.instructions,
+            )
+        )
     return Plan(weigh(texts, [float(scores[i]) for i in order], skill.sharpness), wander=0.0)
 
 

@@ -25,7 +25,8 @@ _TASK = re.compile(
 )
 _CRITERION = re.compile(
     r"support\w*|faithful\w*|ground(?:ed|ing|edness)|entail\w*|hallucinat\w*|attribut\w*|consisten\w*|back(?:ed|s) (?:up )?by|follows? from|contradict\w*|"
-    r"relevan\w*|useful|help(?:s|ful\w*)|on[- ]topic|correct\w*|accura\w*|match\w*|equivalen\w*|same (?:fact|meaning|as|thing)|right|wrong|true|quality|complete\w*|better|prefer\w*|contain\w*|answers? the (?:question|query)|concise\w*|clarity|factual\w*",
+    r"relevan\w*|useful|help(?:s|ful\w*)|on[- ]topic|correct\w*|accura\w*|match\w*|equivalen\w*|same (?:fact|meaning|as|thing)|right|wrong|true|quality|complete\w*|better|prefer\w*|contain\w*|answers? the (?:question|query)|concise\w*|clarity|factual\w*|"
+    r"\bpass(?:ed)?\b[^.\n]{0,12}\bfail|\b(?:rate|score|grade)\b[^.\n]{0,20}\banswer",
     re.I,
 )
 _RELEVANCE = re.compile(r"relevan\w*|useful|help\w*|on[- ]topic|answers? the|contains?|needed|retriev\w*", re.I)
@@ -54,6 +55,7 @@ _GAP = re.compile(
 )
 _AT_START = re.compile(r"(?:^|\n)[ \t]*(?:[-*•]|\d[.)])?[ \t]*[\"'`*“]*$")
 _ONE_ZERO = re.compile(r"\b1\b[^.\n]{0,60}\b0\b|\b0\b[^.\n]{0,60}\b1\b")
+_RUBRIC = re.compile(r"^[ \t>*-]*(\d{1,2})[ \t]*(?:=|:|–|—|-|\)|points?\b)[ \t]*(?=[A-Za-z])", re.I | re.M)
 _DEFAULTS = {
     "faithfulness": {YES: "supported", PARTLY: "partly supported", NO: "unsupported"},
     "relevance": {YES: "relevant", NO: "not relevant"},
@@ -88,6 +90,8 @@ class Case:
 def read_case(brief: Brief, wanted: ReplyFormat) -> Case | None:
     """What to judge; None when the request is not for a judge."""
     asked = brief.instructions
+    rubric = "\n".join(part.text for part in brief.parts if re.search(r"rubric|criteri", part.name))
+    asked = f"{rubric}\n\n{asked}" if rubric else asked
     criterion = _CRITERION.search(asked) or _PREFERENCE.search(asked)
     if not _TASK.search(asked) or not criterion or _GENERATES.match(asked):
         return None
@@ -103,11 +107,27 @@ def read_case(brief: Brief, wanted: ReplyFormat) -> Case | None:
         return None
     options = _schema_options(wanted)
     labels = _by_polarity(options) if options else read_labels(asked)
-    scale = None
-    if not labels:
+    scale = None if options else read_rubric(asked)
+    if scale is None and not labels:
         scale = read_scale(asked) or (Scale(0, 1) if _ONE_ZERO.search(asked) else None)
         labels = dict(_DEFAULTS.get(kind, {YES: "A", NO: "B"}))
     return Case(kind, question, evidence, reference, candidates, labels, scale)
+
+
+def read_rubric(text: str) -> Scale | None:
+    """The scale whose steps a text describes one by one ("1 = wrong", "2 = partly right", "3 = right"); None without one."""
+    steps = [int(number) for number in _RUBRIC.findall(text)]
+    ordered = sorted(set(steps))
+    if len(steps) < 2 or len(ordered) != len(steps) or ordered != list(range(ordered[0], ordered[-1] + 1)):
+        return None
+    rising = _rises(text, ordered[0], ordered[-1])
+    return Scale(ordered[0], ordered[-1]) if rising else None
+
+
+def _rises(text: str, low: int, high: int) -> bool:
+    """Whether the highest number stands for the best: its words are no worse than the lowest one's."""
+    said = {int(m.group(1)): text[m.end() :].split("\n")[0] for m in _RUBRIC.finditer(text)}
+    return not (polarity(said[low]) == YES and polarity(said[high]) == NO)
 
 
 def _join(parts: Sequence[Part], names: str) -> str:
@@ -117,7 +137,9 @@ def _join(parts: Sequence[Part], names: str) -> str:
 def _is_candidate(name: str) -> bool:
     if re.search(r"reference|expected|gold|ground|correct|official|question|query", name):
         return False
-    return bool(re.search(r"answer|response|repl|candidate|claim|statement|hypothesis|summary|option", name))
+    return bool(
+        re.search(r"answer|response|repl|candidate|claim|statement|hypothesis|summary|option|actual|prediction", name)
+    )
 
 
 def _kind(asked: str, question: str, evidence: str, reference: str, candidates: Sequence[str]) -> str | None:

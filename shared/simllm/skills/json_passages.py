@@ -37,7 +37,12 @@ def json_passages(text: str) -> tuple[list[Passage], str, str]:
 def _passages(value: Any) -> list[Passage]:
     if isinstance(value, dict):
         lists = [child for child in value.values() if isinstance(child, list)]
-        return next((made for child in lists if (made := _passages(child))), [])
+        found = next((made for child in lists if (made := _passages(child))), [])
+        context = value.get("context")  # {"context": "...", "question": "..."}
+        asks = any(isinstance(value.get(key), str) for key in _ASKED)
+        return found or (
+            [Passage("", context.strip())] if asks and isinstance(context, str) and context.strip() else []
+        )
     if not isinstance(value, list) or not value:
         return []
     made = [passage for item in value if (passage := _passage(item)) is not None]

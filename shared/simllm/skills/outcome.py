@@ -20,6 +20,11 @@ _KEY_LIST = re.compile(
     r"\b(?:keys?|fields?|propert(?:y|ies)|attributes?)\b(?: (?:named|called|are|is))?[ :]*((?:[\"'`]?[a-z_][\w-]*[\"'`]?(?: \([^()\n]*\))?(?:,? and |, ?|(?=[.;\n]|$)))+)",
     re.I,
 )
+_CRITERIA = re.compile(
+    r"\b(?:score|rate|grade|assess|evaluate|judge)(?: the (?:answer|response|reply|text)(?:'s)?)?(?: (?:for|on|by|its|in))?(?: its)? "
+    r"((?:[a-z]+, )+[a-z]+,? and [a-z]+|[a-z]+ and [a-z]+)\b[^.\n]{0,30}?(?:\b(?:from|on a scale|between|each)\b|\(?\d)",
+    re.I,
+)
 _JSON = re.compile(r"\bjson\b", re.I)
 _RANGE = re.compile(
     r"\b(?:from|between|scale(?: of)?|score(?: of)?|rat(?:e|ing)\b[^.\n]{0,60}?)\s*\(?(-?\d+(?:\.\d+)?)\)?[^.\d\n]{0,30}?(?:to|and|through|[-–—])\s*\(?(\d+(?:\.\d+)?)|"
@@ -117,6 +122,16 @@ def write(outcome: Outcome, wanted: ReplyFormat, instructions: str) -> str:
     return f"{value}\n{outcome.reason}" if prefix else f"{value}. {outcome.reason}"
 
 
+def is_verdict(schema: Mapping[str, Any]) -> bool:
+    """Whether one decision fills all of an object: a choice, with a sureness, a reason or a quote beside it."""
+    others = [
+        name
+        for name, child in schema.get("properties", {}).items()
+        if "enum" not in child and not set(terms(name)) & (_REASONS | _QUOTES | _CONFIDENCE)
+    ]
+    return not others
+
+
 def _sentence_case(text: str) -> str:
     return text[:1].upper() + text[1:]
 
@@ -133,6 +148,10 @@ def _shown_schema(text: str) -> dict[str, Any]:
     if not shown:
         if re.search(r"\bjson (?:array|list)\b|\b(?:array|list) of strings\b", text, re.I):
             return {"type": "array", "items": {"type": "string"}}
+        criteria = _CRITERIA.search(text)
+        if criteria:
+            names = [name for name in re.findall(r"[a-z]+", criteria.group(1).lower()) if name != "and"]
+            return {"type": "object", "properties": {name: {"type": "integer"} for name in names}}
         listed = _KEY_LIST.search(text)
         named = re.sub(r"\([^()]*\)", "", listed.group(1)) if listed else ""
         shown = [(name, "") for name in re.findall(r"[A-Za-z_][\w-]*", named) if name not in ("and", "only", "in")]

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from simllm.chat import Message
-from simllm.skills import background, layout
+from simllm.skills import background, layout, unmarked
 from simllm.skills.instructions import Rules, read_rules
 from simllm.skills.json_passages import json_passages
 from simllm.skills.layout import Passage
@@ -25,7 +25,8 @@ _QUESTION_MARK = re.compile(
     re.S | re.I | re.M,
 )
 _ANSWER_CUE = re.compile(
-    r"^[\s#*_-]*(?:final |your |short |the )?(?:answer|response|reply|json)\b[ \t*_]*:?[\s*_]*$", re.I | re.M
+    r"^[\s#*_-]*(?:(?:final |your |short |the )?(?:answer|response|reply|json)\b[ \t*_]*:?|a[ \t]*:)[\s*_]*$",
+    re.I | re.M,
 )
 _INSTRUCTION = re.compile(
     r"^\W*(?:you are\b|your (?:task|job|role)\b|act as\b|please (?:answer|use|respond|reply|cite)|"
@@ -105,11 +106,15 @@ def _split(text: str, *, apart: bool) -> tuple[str, list[Passage], str]:
     if apart:
         found, text = _marked_passages(text)
         return "", passages + found, text
+    text = unmarked.own_lines(text)
     question, *rest = (tagged[-1][1], text, "") if tagged else _around_question(text)
     for i, part in enumerate(rest):
         if not passages:
             passages, rest[i] = _marked_passages(part)
     if not question:
+        question, passages = _last_asked(_ANSWER_CUE.sub("", "\n\n".join(rest)), passages)
+        if question:
+            return question, passages, "\n\n".join(rest)
         return _plain_question(_ANSWER_CUE.sub("", "\n\n".join(rest)), passages)
     instructions = "\n\n".join(rest)
     if not passages:
@@ -122,7 +127,15 @@ def _around_question(text: str) -> tuple[str, str, str]:
     marked = list(_QUESTION_MARK.finditer(text))
     if marked:
         found = marked[-1]
-        return found.group(1), text[: found.start()], text[found.end() :]
+        before, behind = text[: found.start()], text[found.end() :]
+        question, context = found.group(1), ""
+        if len(before.split()) < unmarked.LEAST_WORDS or _is_instruction(before):
+            question, context = unmarked.context_behind(question)
+        behind = _ANSWER_CUE.sub("", f"{context}\n\n{behind}") if context else unmarked.without_cue(behind)
+        return question, before, behind
+    headed = unmarked.question_heading(text)
+    if headed:
+        return _ANSWER_CUE.sub("", headed[0]), headed[1], ""
     paragraphs = re.split(r"\n[ \t]*\n", _ANSWER_CUE.sub("", text).strip())
     if len(paragraphs) > 1 and _asks(paragraphs[-1]):
         return paragraphs[-1], "\n\n".join(paragraphs[:-1]), ""
@@ -140,6 +153,15 @@ def _asks(paragraph: str) -> bool:
     return paragraph.rstrip("*_\"' \n").endswith("?")
 
 
+def _last_asked(text: str, passages: list[Passage]) -> tuple[str, list[Passage]]:
+    """The question in the last line of the context, where nothing else in the message speaks."""
+    if any(not _is_instruction(p) for p in text.split("\n\n") if p.strip()):
+        return "", passages
+    cleaned = [*passages[:-1], *(replace(p, text=_ANSWER_CUE.sub("", p.text).rstrip()) for p in passages[-1:])]
+    question, left = unmarked.question_within(cleaned)
+    return (question, left) if question else ("", passages)
+
+
 def _plain_question(text: str, passages: list[Passage]) -> tuple[str, list[Passage], str]:
     """Take the last paragraph that speaks as the question; facts before it in the same paragraph are context."""
     paragraphs = [p.strip() for p in re.split(r"\n\s*\n", text) if p.strip()]
@@ -150,7 +172,11 @@ def _plain_question(text: str, passages: list[Passage]) -> tuple[str, list[Passa
     question = (asking or speaking or paragraphs)[-1]
     rest = [p for p in paragraphs if p is not question]
     if not rest and not passages:
-        lead, question = _context_before_question(question)
+        lead, question = unmarked.fenced_context(question)
+        if not lead:
+            lead, question = _context_before_question(question)
+        if not lead:
+            lead, question = unmarked.context_below(question)
         rest = [lead] if lead else []
     instructions = "\n\n".join(rest)
     if not passages:

@@ -76,8 +76,8 @@ class Answered:
         if isinstance(data, dict):
             found = [leaf for leaf in self.leaves if any(_ERROR_KEY.match(key) for key in leaf.keys) and leaf.value]
             if found:
-                others = [str(leaf.value) for leaf in self.leaves]
-                return " ".join(others)
+                others = [str(leaf.value) for leaf in self.leaves if not isinstance(leaf.value, bool)]
+                return " ".join(others) or "error"
             if (
                 data.get("ok") is False
                 or data.get("success") is False

@@ -6,16 +6,43 @@ result is quoted by its best sentences. No model of the world: only what stands 
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Sequence
 from typing import Any
 
+from simllm.skills.amounts import CURRENCIES
 from simllm.skills.fields import split_name
 from simllm.skills.results import Answered, Leaf, nothing_found
 from simllm.skills.words import stem, terms
 
 MOST_SAID = 14  # values in one answer
 MOST_SENTENCES = 4
+LONGEST_SUBJECT = 40  # characters
+SPELT_ALIKE = 0.5
+_WORKED = frozenset(["ok", "okay", "success", "successful", "succeeded", "done"])
+_NO_NOUNS = frozenset(
+    [
+        "to",
+        "from",
+        "by",
+        "at",
+        "in",
+        "on",
+        "for",
+        "of",
+        "with",
+        "is",
+        "has",
+        "was",
+        "available",
+        "remaining",
+        "left",
+        "open",
+        "free",
+        "due",
+    ]
+)
 
 
 def statement(need: str, answered: Sequence[Answered]) -> str:
@@ -27,12 +54,41 @@ def statement(need: str, answered: Sequence[Answered]) -> str:
     said: list[str] = []
     share = max(4, MOST_SAID // len(good))
     for call in good:
-        said.append(
+        told = (
             _of_json(need, call, share)
             if call.data is not None and not isinstance(call.data, str)
             else _of_text(need, str(call.data or call.text))
         )
+        subject = _subject(call, answered)
+        said.append(f"{subject}: {told}" if subject and told else told)
+    for call in answered:
+        if call.error and _subject(call, answered) and not _made_good(call, answered):
+            said.append(f"{_subject(call, answered)}: {_plain(call.error)}.")
     return " ".join(dict.fromkeys(text for text in said if text))
+
+
+def _subject(call: Answered, answered: Sequence[Answered]) -> str:
+    """What tells a call from the others of its tool: the one argument whose value no other has."""
+    others = [other for other in answered if other is not call and other.name == call.name]
+    if not others:
+        return ""
+    own = [
+        value
+        for key, value in call.arguments.items()
+        if isinstance(value, str | int) and all(other.arguments.get(key) != value for other in others)
+    ]
+    return str(own[0]) if len(own) == 1 and len(str(own[0])) <= LONGEST_SUBJECT else ""
+
+
+def _made_good(call: Answered, answered: Sequence[Answered]) -> bool:
+    """Whether a later call corrected this one: the same tool, and one argument in other words."""
+    position = next(i for i, other in enumerate(answered) if other is call)
+    behind = [other for other in answered[position + 1 :] if other.name == call.name and not other.error]
+    return any(
+        difflib.SequenceMatcher(None, str(call.arguments.get(key)).lower(), str(value).lower()).ratio() >= SPELT_ALIKE
+        for other in behind
+        for key, value in other.arguments.items()
+    )
 
 
 def _plain(text: str) -> str:
@@ -50,12 +106,36 @@ def _of_json(need: str, call: Answered, most: int) -> str:
     items: dict[int, list[Leaf]] = {}
     for leaf in found:
         items.setdefault(leaf.item, []).append(leaf)
-    sentences = []
-    for group in items.values():
-        parts = [f"{_label(leaf)} is {_value(leaf.value)}" for leaf in group]
-        text = parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
-        sentences.append(f"The {text}.")
-    return " ".join(sentences)
+    return " ".join(sentence_of(group) for group in items.values())
+
+
+def sentence_of(group: Sequence[Leaf]) -> str:
+    """Values with their names: "That worked. The price is 12 EUR. Available: 2." """
+    worked = [leaf for leaf in group if leaf.value is True and leaf.key.lower() in _WORKED]
+    noted = [leaf for leaf in group if leaf not in worked and _is_note(leaf)]
+    named = [_clause(leaf) for leaf in group if leaf not in worked and leaf not in noted]
+    said = ["That worked."] if worked else []
+    if named:
+        said.append(f"The {named[0]}." if len(named) == 1 else f"The {', '.join(named[:-1])} and {named[-1]}.")
+    for leaf in noted:
+        label = _label(leaf)
+        said.append(f"{label[:1].upper()}{label[1:]}: {_value(leaf.value)}.")
+    return " ".join(said)
+
+
+def _clause(leaf: Leaf) -> str:
+    """ "price is 12 EUR" for price_eur, "days are 3" for days."""
+    parts = split_name(leaf.key)
+    if len(parts) > 1 and parts[-1].upper() in CURRENCIES.values() and isinstance(leaf.value, int | float):
+        return f"{' '.join(parts[:-1])} is {_value(leaf.value)} {parts[-1].upper()}"
+    several = bool(parts) and re.search(r"(?<![sui])s$", parts[-1]) is not None
+    return f"{_label(leaf)} {'are' if several else 'is'} {_value(leaf.value)}"
+
+
+def _is_note(leaf: Leaf) -> bool:
+    """Whether a key is no noun that could be the subject of a sentence ("sent", "in_stock", "to", "available")."""
+    first = (split_name(leaf.key) or [""])[0]
+    return isinstance(leaf.value, bool) or first in _NO_NOUNS
 
 
 def _interest(leaf: Leaf, wanted: set[str], found: Sequence[Leaf]) -> float:

@@ -17,13 +17,12 @@ from simllm.catalogue import Skill
 from simllm.chat import ChatRequest
 from simllm.embeddings import Embedder
 from simllm.messages import Message
-from simllm.schema import ReplyFormat
 from simllm.skills.answer_object import Filler
 from simllm.skills.candidates import Candidate, Plan, weigh
 from simllm.skills.conforming import invented
 from simllm.skills.dates import find_today
 from simllm.skills.extraction import extract, wants_extraction
-from simllm.skills.json_wish import schema_from_prompt
+from simllm.skills.json_wish import schema_from_prompt, shown_object, without_wish
 from simllm.skills.prompt import Prompt
 
 if TYPE_CHECKING:
@@ -58,12 +57,11 @@ def plan_object(request: ChatRequest, prompt: Prompt, tools: Toolbox) -> Plan:
     skill = request.model.skill
     assert skill is not None  # embedding models never get here: the request was checked
     wanted = request.format
-    schema = (
-        wanted.schema if wanted.schema is not None else schema_from_prompt(f"{prompt.instructions}\n{prompt.question}")
-    )
+    schema = wanted.schema if wanted.schema is not None else wished(request.messages, prompt)
     if not wants_extraction(schema, ANSWERING):
-        return Plan(objects(prompt, wanted, skill, tools.embedder), wander=0.0)
-    text = source_text([message for message in request.messages if message.role in ("user", "tool")])
+        return Plan(objects(prompt, schema, skill, tools.embedder), wander=0.0)
+    told = [message for message in request.messages if message.role in ("user", "tool")]
+    text = source_text(told, plain=wanted.schema is not None)
     today = find_today("\n".join(message.text for message in request.messages))
     embedder = tools.embedder if skill.semantic_weight > 0 else None
     made = extract(schema, text, today, embedder, title=wanted.name)
@@ -72,9 +70,23 @@ def plan_object(request: ChatRequest, prompt: Prompt, tools: Toolbox) -> Plan:
     return Plan((Candidate(json.dumps(made, ensure_ascii=False), 1.0),), wander=0.0)
 
 
-def source_text(messages: Sequence[Message]) -> str:
-    """What to read: the last message without a leading or trailing order such as "Extract the order:"."""
+def wished(messages: Sequence[Message], prompt: Prompt) -> dict[str, Any]:
+    """The object that the instructions show, or a paragraph that looked like a part of the context."""
+    schema = schema_from_prompt(f"{prompt.instructions}\n{prompt.question}")
+    if list(schema["properties"]) != ["answer"]:
+        return schema
+    return next((made for m in messages[::-1] if (made := shown_object(m.text)) is not None), schema)
+
+
+def source_text(messages: Sequence[Message], *, plain: bool = True) -> str:
+    """What to read: the last message without a leading or trailing order such as "Extract the order:".
+
+    Args:
+        messages: what user and tools said.
+        plain: whether no message shows an object to fill.
+    """
     text = messages[-1].text if messages else ""
+    text = text if plain else without_wish(text)
     tagged = _TAGGED.search(text)
     if tagged:
         return tagged.group(2).strip()
@@ -91,11 +103,8 @@ def overlook(made: dict[str, Any], schema: Mapping[str, Any], text: str, share: 
     return made
 
 
-def objects(prompt: Prompt, wanted: ReplyFormat, skill: Skill, embedder: Embedder) -> tuple[Candidate, ...]:
+def objects(prompt: Prompt, schema: Mapping[str, Any], skill: Skill, embedder: Embedder) -> tuple[Candidate, ...]:
     """Candidate JSON texts."""
-    schema = (
-        wanted.schema if wanted.schema is not None else schema_from_prompt(prompt.instructions + "\n" + prompt.question)
-    )
     filler = Filler(prompt, skill, embedder)
     texts, scores = [], []
     for reply, score in filler.replies():

@@ -1,4 +1,4 @@
-"""The tasks that a prompt names: judging, rewriting, expansion, classification, summary; the first that fits plans.
+"""The tasks that a prompt names: ranking, judging, rewriting, expansion, summary, headlines, classification; the first that fits plans.
 
 Each tells from the instructions and the named parts whether it is meant, and returns None otherwise. Requests that
 carry their texts some other way (long prompts without any names) are left to answering.
@@ -14,8 +14,10 @@ from simllm.skills.brief import read_brief
 from simllm.skills.candidates import Plan
 from simllm.skills.classification import names_labels, plan_classification
 from simllm.skills.expansion import plan_expansion
+from simllm.skills.gist import plan_gist
 from simllm.skills.judging import plan_judging
 from simllm.skills.prompt import Prompt
+from simllm.skills.ranking import plan_ranking
 from simllm.skills.rewriting import plan_rewriting
 from simllm.skills.summary import plan_summary
 
@@ -27,7 +29,7 @@ _ANSWERS = re.compile(
     r"(?:^|[.!?:\n]\s*)(?:please |only |always |you )?answer (?:\w+ ){0,4}questions?\b|^\s*\[[^\]\n]{1,80}\][ \t]*\S",
     re.I,
 )
-_TASKS = (plan_judging, plan_rewriting, plan_expansion, plan_summary, plan_classification)
+_TASKS = (plan_ranking, plan_judging, plan_rewriting, plan_expansion, plan_summary, plan_gist, plan_classification)
 
 
 def may_be_task(request: ChatRequest, prompt: Prompt) -> bool:

@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from simllm.chat import ChatRequest
-from simllm.skills.candidates import Plan
+from simllm.skills.candidates import Candidate, Plan
 from simllm.skills.followup import after_results
 from simllm.skills.prompt import Prompt
+from simllm.skills.recollection import told_earlier
 from simllm.skills.record import plan_record
 from simllm.skills.turn import Turn
 
@@ -35,4 +36,8 @@ def plan_calls(request: ChatRequest, prompt: Prompt, tools: Toolbox) -> Plan | N
         and not turn.asks_for_a_tool(prompt.question)
     ):
         return None
-    return after_results(turn) if turn.answered else turn.first()
+    if turn.answered:
+        return after_results(turn)
+    made = turn.first()
+    told = told_earlier(turn.need, turn.earlier, turn.evidence.embedder) if made is None and not turn.must else None
+    return made if told is None else Plan((Candidate(told, 1.0),), wander=0.0)

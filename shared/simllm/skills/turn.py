@@ -21,6 +21,7 @@ from simllm.skills.dates import find_today
 from simllm.skills.dialogue import answered_calls, current_need, said_before
 from simllm.skills.evidence import Evidence
 from simllm.skills.fields import Path, leaves
+from simllm.skills.recollection import with_earlier
 from simllm.skills.several import per_object, repeated, several_tools
 from simllm.skills.toolchoice import CALLED_FROM, Ranked, rank, recalled
 from simllm.skills.toolwords import EMPTY_STEMS, OWN_WORD, reads, tool_stems
@@ -54,6 +55,7 @@ class Turn:
         self.parallel = request.parallel
         self.need, history = current_need(request.messages)
         self.answered = answered_calls(history)
+        self.earlier = answered_calls(request.messages[: len(request.messages) - len(history)])
         today = find_today("\n".join(message.text for message in request.messages))
         self.request, self.tools = request, tools
         embedder = tools.embedder if skill.semantic_weight > 0 else None
@@ -74,6 +76,7 @@ class Turn:
     def ranking(self) -> list[Ranked]:
         """The offered tools for this need; what an argument lacks may have been said in earlier turns."""
         ranked = rank(self.offered, self.evidence, self.semantic, self.noise)
+        ranked = sorted((with_earlier(r, self.need, self.earlier) for r in ranked), key=lambda r: -r.score)
         if not self.before.text:
             return ranked
         return sorted((recalled(r, self.before) for r in ranked), key=lambda r: -r.score)
