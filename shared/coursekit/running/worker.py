@@ -57,7 +57,7 @@ class _Reports:
         self._stream.flush()
 
 
-def _end_with_the_parent(forks_token: str | None) -> None:
+def _end_with_the_parent(forks_token: str | None) -> threading.Thread:
     token = os.environ[running_processes.TOKEN_VARIABLE]
     private = os.environ["JUPYTER_RUNTIME_DIR"]  # made for this run, with its sockets and its log
 
@@ -70,7 +70,9 @@ def _end_with_the_parent(forks_token: str | None) -> None:
         shutil.rmtree(private, ignore_errors=True)
         os._exit(1)
 
-    threading.Thread(target=watch, name="lifeline", daemon=True).start()
+    lifeline = threading.Thread(target=watch, name="lifeline", daemon=True)
+    lifeline.start()
+    return lifeline
 
 
 def execute(job: Job, reports: _Reports) -> dict[str, Any]:
@@ -156,14 +158,22 @@ def _write_html(notebook: str, target: str) -> None:
 def main(arguments: list[str]) -> int:
     job = Job(**json.loads(arguments[0]))
     reports = _Reports(job.events)
-    _end_with_the_parent(job.forks_token)
+    parent, lifeline = os.getppid(), _end_with_the_parent(job.forks_token)
+    try:
+        _run(job, reports)
+    finally:
+        if os.getppid() != parent:  # a daemon's work would end with this thread: let it finish
+            lifeline.join()
+    return 0
+
+
+def _run(job: Job, reports: _Reports) -> None:
     reports.send("verdict", **execute(job, reports))
     if job.partial_html and Path(job.partial).exists():
         try:
             _write_html(job.partial, job.partial_html)
         except Exception as error:  # noqa: BLE001  (a page that cannot be made must not fail a notebook that passed)
             reports.send("html", problem=f"no web page: {type(error).__name__}: {error}"[:MESSAGE_LIMIT_CHARACTERS])
-    return 0
 
 
 if __name__ == "__main__":
