@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from simllm.errors import ApiError
 from simllm.faults import Meeting, Page, Part
 from simllm.journal import Journal, told_to_wait_ms
-from simllm.wire import Exchange, JsonReply, StreamReply, encode_event, encode_json
+from simllm.wire import Disconnected, Exchange, JsonReply, StreamReply, encode_event, encode_json
 
 _LOOK_EVERY = 16  # stream pieces between two looks at whether the client is still there; each costs about 50 µs
 _LOOK_MS = 0.001
@@ -46,6 +46,7 @@ class Delivery:
         self._journal = journal
         self._scale = clock_scale
         self._line = line
+        self._corrupt = False  # whether a corrupt piece was sent
 
     async def pause(self, ms: float) -> None:
         """Silence; notes how long it was.
@@ -99,11 +100,18 @@ class Delivery:
         await self.page(meeting.page(Page(200, "application/json", encode_json(body))))
 
     async def stream(self, reply: StreamReply, meeting: Meeting) -> None:
-        """A stream, piece by piece."""
+        """A stream, piece by piece. Whoever leaves after a corrupt piece has reason to: the stream is noted as corrupt."""
         await self.exchange.start(200, "text/event-stream; charset=utf-8")
         self.entry.reply_id = _reply_id(reply)
+        try:
+            await self._pieces(reply, meeting)
+        except Disconnected:
+            if not self._corrupt:
+                raise
+            self._close("corrupt", complete=False)
+
+    async def _pieces(self, reply: StreamReply, meeting: Meeting) -> None:
         started = time.monotonic()
-        corrupt = False
         for i, part in enumerate(meeting.stream(_parts(reply))):
             if part.pause_ms:
                 await self.pause(part.pause_ms)
@@ -116,9 +124,9 @@ class Delivery:
             else:
                 await asyncio.sleep(0)  # a lost connection is heard of between two writes, not after five in vain
             if part.end:
-                await self._end(replace(part, end="corrupt") if corrupt and part.end == "whole" else part)
+                await self._end(replace(part, end="corrupt") if self._corrupt and part.end == "whole" else part)
                 return
-            corrupt = corrupt or part.corrupt
+            self._corrupt = self._corrupt or part.corrupt
             self.entry.completion_tokens = part.tokens
             await self.exchange.send_bytes(part.data, more=True)
 

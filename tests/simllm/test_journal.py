@@ -15,6 +15,14 @@ from simllm.journal import KEPT, Entry, Journal, told_to_wait_ms
 HI: list[Any] = [{"role": "user", "content": "hi"}]
 
 
+def settled(bench: Bench, key: str) -> dict[str, Any]:
+    """The first entry, once it is known how it ended: a client that leaves may ask before the server has noticed."""
+    deadline = time.monotonic() + 5
+    while bench.journal(key)[0]["outcome"] == "pending" and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return bench.journal(key)[0]
+
+
 def test_arrivals_are_numbered_and_the_gaps_are_told(client: openai.OpenAI, bench: Bench, key: str) -> None:
     for _ in range(3):
         client.models.list()
@@ -80,9 +88,19 @@ def test_the_outcome_tells_how_it_ended(
     bench.script(key, [fault])
     with contextlib.suppress(openai.APIError, ValueError):
         list(client.chat.completions.create(model="sim-small", messages=HI, stream=True))
-    entry = bench.journal(key)[0]
+    entry = settled(bench, key)
     assert (entry["outcome"], entry["complete"], entry["left_ms"]) == (outcome, False, None)
     assert entry["ended_ms"] >= 0
+
+
+def test_a_client_that_leaves_a_corrupt_stream_did_not_leave_early(
+    client: openai.OpenAI, bench: Bench, key: str
+) -> None:
+    bench.script(key, [Fault("corrupt_chunk", after_tokens=1), Fault("stall", after_tokens=2)])
+    with pytest.raises((ValueError, openai.APITimeoutError)):
+        list(client.with_options(timeout=0.5).chat.completions.create(model="sim-small", messages=HI, stream=True))
+    entry = settled(bench, key)
+    assert (entry["outcome"], entry["complete"], entry["left_ms"]) == ("corrupt", False, None)
 
 
 @pytest.mark.parametrize("fault", [Fault("stall", after_tokens=1), Fault("slow", delay_ms=5_000)], ids=str)
@@ -92,10 +110,7 @@ def test_a_client_that_leaves_early_is_noted_with_the_time(
     bench.script(key, [fault])
     with pytest.raises(openai.APITimeoutError):
         list(client.with_options(timeout=0.15).chat.completions.create(model="sim-small", messages=HI, stream=True))
-    deadline = time.monotonic() + 5
-    while bench.journal(key)[0]["outcome"] == "pending" and time.monotonic() < deadline:
-        time.sleep(0.01)
-    entry = bench.journal(key)[0]
+    entry = settled(bench, key)
     assert (entry["outcome"], entry["complete"]) == ("left", False)
     assert 100 <= entry["left_ms"] <= entry["ended_ms"] < 5_000
 
