@@ -16,6 +16,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from types import ModuleType
 from typing import Literal
@@ -120,8 +121,14 @@ def source_notebook(where: settings.Settings, module_id: str) -> Path | None:
     return None
 
 
-def exported_blocks(path: Path) -> dict[str, list[exporting.Block]]:
-    """The exported cells of a notebook, by file."""
+def exported_blocks(path: Path) -> Mapping[str, Sequence[exporting.Block]]:
+    """The exported cells of a notebook, by file. Read once as long as the file does not change: every import asks."""
+    stat = path.stat()
+    return _blocks_of(path, stat.st_mtime_ns, stat.st_size)
+
+
+@lru_cache(maxsize=64)
+def _blocks_of(path: Path, modified_ns: int, size_bytes: int) -> Mapping[str, Sequence[exporting.Block]]:
     blocks: dict[str, list[exporting.Block]] = {}
     for cell in notebooks.code_cells(notebooks.read(path)):
         target = notebooks.export_target(cell.source)
