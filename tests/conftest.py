@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from xdist.scheduler import LoadScopeScheduling
 
 from coursekit import manifest, settings
 
@@ -44,6 +45,19 @@ SMALL_COURSE: dict[str, Any] = {
         },
     ],
 }
+
+
+class _ByFile(LoadScopeScheduling):
+    """Tests of one file share what they have made, so one process runs them; of a kill matrix, those of one module."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file, _, test = nodeid.partition("::")
+        return f"{file} {test.partition('[')[2][:3]}" if file.endswith("test_kill_matrix.py") else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """Marks of groups would do, but pytest-xdist 3.8 loses them under pytest 9.2."""
+    return _ByFile(config, log)
 
 
 @pytest.fixture(autouse=True)

@@ -535,12 +535,7 @@ def test(context: typer.Context) -> None:
     import os
 
     where, _ = _course()
-    everything = [
-        "-n",
-        str(min(os.cpu_count() or 2, 4)),
-        "--dist",
-        "loadfile",
-    ]  # tests of one file share what they have made
+    everything = ["-n", str(min(os.cpu_count() or 2, 4))]
     command = [sys.executable, "-m", "pytest", *(context.args or everything)]
     os.chdir(where.root)
     os.execv(sys.executable, command)
