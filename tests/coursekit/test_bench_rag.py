@@ -6,6 +6,7 @@ import ast
 import json
 import os
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -234,6 +235,26 @@ def test_the_peers_lock_has_hashes_and_no_address() -> None:
     for name in environment.LOCK.with_suffix(".in").read_text(encoding="utf-8").splitlines():
         if name and not name.startswith("#"):
             assert any(line.startswith(f"{name.split('[')[0]}==") for line in pinned), name
+
+
+@pytest.mark.parametrize("installer", ["/usr/bin/uv", None])
+def test_uv_and_pip_install_the_lock_and_nothing_beside_it(
+    installer: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With dependencies resolved anew, pip refuses the hashes: `sqlalchemy[asyncio]` is not pinned under that name."""
+    commands: list[list[str]] = []
+    where = replace(settings.load(), state_dir=tmp_path)
+
+    def run(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        commands.append(command)
+        environment.folder(where).mkdir(parents=True, exist_ok=True)
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    monkeypatch.setattr(environment.shutil, "which", lambda name: installer)
+    monkeypatch.setattr(environment.subprocess, "run", run)
+    environment.ensure(where, lambda text: None)
+    assert {"pip", "install", "--require-hashes", "--no-deps", str(environment.LOCK)} <= set(commands[-1])
+    assert (commands[-1][0] == installer) == (installer is not None)
 
 
 @pytest.mark.parametrize("peer", ["langchain", "llamaindex"])

@@ -47,13 +47,13 @@ def ensure(where: settings.Settings, say: Callable[[str], None]) -> Path:
     say(f"installing the peers into {folder(where)} (about 300 MB, a minute or two, once)")
     shutil.rmtree(folder(where), ignore_errors=True)
     uv = shutil.which("uv")
+    locked = ["install", "--quiet", "--require-hashes", "--no-deps", "-r", str(LOCK)]  # the lock is complete
     if uv:
         _run([uv, "venv", "--quiet", "--python", sys.executable, str(folder(where))])
-        _run([uv, "pip", "install", "--quiet", "--require-hashes", "--python", str(python(where)), "-r", str(LOCK)])
+        _run([uv, "pip", *locked, "--python", str(python(where))])
     else:
         _run([sys.executable, "-m", "venv", str(folder(where))])
-        pip = [str(python(where)), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        _run([*pip, "--require-hashes", "-r", str(LOCK)])
+        _run([str(python(where)), "-m", "pip", "--disable-pip-version-check", *locked])
     (folder(where) / "stamp").write_text(_wanted(), encoding="utf-8")
     return python(where)
 
